@@ -1,0 +1,199 @@
+"""Every exception scrapekit raises on purpose.
+
+    ScrapekitError
+      ConfigError          the project or the command is set up wrong; nothing was fetched
+      BadURL               not a URL that can be fetched                    (also a ValueError)
+      BadRequest           a request that cannot be made                    (also a ValueError)
+      CallbackError        a spider's method did what it may not, or raised
+      ItemError            a page did not have the shape its Item declares
+      FetchError           one URL could not be fetched; the crawl goes on
+        Disallowed           robots.txt says no
+        RobotsUnreachable    robots.txt could not be read, so nothing may be fetched
+        ResolveFailed        the name has no address
+        ConnectFailed        TCP: refused, unreachable, reset
+        TLSFailed            which check failed; not tried again
+        ProxyFailed          the proxy, not the site
+        FetchTimeout         a deadline passed
+        BadResponse          the peer broke HTTP
+          TooLarge             a size limit
+        TooManyRedirects     a chain longer than the limit
+        BadStatus            the answer's status is an error
+
+Branches say what the catcher does next: stop, go on, report. Errors carry facts; nobody parses a message.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+class ScrapekitError(Exception):
+    """Anything that scrapekit raises on purpose."""
+
+
+class ConfigError(ScrapekitError):
+    """The project, its settings or the command are wrong: what, where, and what to do."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: Path | str | None = None,
+        line: int | None = None,
+        key: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.message, self.file, self.line, self.key, self.hint = message, file, line, key, hint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        lead = ": ".join(part for part in (place, self.key) if part)
+        text = f"{lead}: {self.message}" if lead else self.message
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class BadURL(ScrapekitError, ValueError):
+    """A string that is not an absolute http or https URL."""
+
+    def __init__(self, url: str, why: str = "not an http or https URL") -> None:
+        self.url, self.why = url, why
+        super().__init__(f"{url!r}: {why}")
+
+
+class BadRequest(ScrapekitError, ValueError):
+    """A request with a header, meta or body that cannot be sent or stored."""
+
+
+class CallbackError(ScrapekitError):
+    """A spider's method yielded or did what it may not: which spider, which line, what came."""
+
+
+class ItemError(ScrapekitError):
+    """A page did not have the shape its Item declares.
+
+    ``field`` and ``selector`` say which declaration; ``snippet`` holds the first 200 characters of the node.
+    """
+
+    def __init__(
+        self, message: str, *, model: str = "", field: str = "", selector: str = "", snippet: str = "", url: str = ""
+    ) -> None:
+        self.message, self.model, self.field = message, model, field
+        self.selector, self.snippet, self.url = selector, snippet, url
+        super().__init__(f"{model}.{field} ({selector!r}): {message}" if field else f"{model}: {message}")
+
+
+class FetchError(ScrapekitError):
+    """One URL could not be fetched.
+
+    ``phase`` is where it happened: resolve, connect, tls, send, head, body, decode, status, robots or redirect.
+    ``sent`` says whether bytes of the request had left, ``reused`` whether the connection had served before.
+    """
+
+    phase: str = ""
+    #: Short and stable: it is what the summary counts under *failed*.
+    label: ClassVar[str] = "fetch"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        url: str = "",
+        host: str = "",
+        address: str = "",
+        phase: str = "",
+        sent: bool = False,
+        reused: bool = False,
+    ) -> None:
+        self.detail, self.url, self.host, self.address = detail, url, host, address
+        self.sent, self.reused = sent, reused
+        if phase:
+            self.phase = phase
+        super().__init__(detail)
+
+    @property
+    def reason(self) -> str:
+        """What the summary counts this under, such as ``timeout`` or ``status 404``."""
+        return self.label
+
+    def __str__(self) -> str:
+        where = f" [{self.phase}{' ' + self.address if self.address else ''}]" if self.phase else ""
+        return f"{self.reason}: {self.detail}{where}"
+
+
+class Disallowed(FetchError):
+    """robots.txt says no."""
+
+    phase, label = "robots", "disallowed"
+
+
+class RobotsUnreachable(FetchError):
+    """robots.txt could not be read, so nothing may be fetched (RFC 9309 §2.3.1.4)."""
+
+    phase, label = "robots", "robots unreachable"
+
+
+class ResolveFailed(FetchError):
+    """The name has no address."""
+
+    phase, label = "resolve", "no address"
+
+
+class ConnectFailed(FetchError):
+    """TCP: refused, unreachable, reset, or closed without a byte."""
+
+    phase, label = "connect", "connection"
+
+
+class TLSFailed(FetchError):
+    """The handshake or a certificate check failed; not tried again."""
+
+    phase, label = "tls", "tls"
+
+
+class ProxyFailed(FetchError):
+    """The proxy failed, not the site."""
+
+    phase, label = "connect", "proxy"
+
+
+class FetchTimeout(FetchError):
+    """A deadline passed; ``phase`` says which."""
+
+    label = "timeout"
+
+
+class BadResponse(FetchError):
+    """The peer broke HTTP, or sent a body that does not decode."""
+
+    phase, label = "head", "bad response"
+
+
+class TooLarge(BadResponse):
+    """A head, a body or its inflated form went over its limit."""
+
+    phase, label = "body", "too large"
+
+
+class TooManyRedirects(FetchError):
+    """A chain of redirects longer than the limit."""
+
+    phase, label = "redirect", "too many redirects"
+
+
+class BadStatus(FetchError):
+    """The answer's status says that this is not the page; ``response`` holds it."""
+
+    phase, label = "status", "status"
+
+    def __init__(self, status: int, *, response: Any = None, **facts: Any) -> None:
+        self.status, self.response = status, response
+        super().__init__(f"HTTP {status}", **facts)
+
+    @property
+    def reason(self) -> str:
+        return f"status {self.status}"
+
+    def __str__(self) -> str:
+        return self.reason

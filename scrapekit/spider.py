@@ -1,0 +1,104 @@
+"""What the user subclasses: where to start, how to parse."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from scrapekit.errors import CallbackError, ScrapekitError
+from scrapekit.request import Request
+from scrapekit.response import Response
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What an ``errback`` is given: the request, what went wrong, and the answer if there was one."""
+
+    request: Request
+    error: ScrapekitError
+    response: Response | None = None
+
+
+class Spider:
+    """Subclass it; give it a ``name``, ``start_urls`` and a ``parse`` method.
+
+    A callback may be a plain function, a generator, a coroutine or an async generator, and yields items, Requests,
+    URLs as str (relative ones are joined to the page), or None. Arguments of the command line (``-a key=value``)
+    arrive as keyword arguments of ``__init__``.
+
+    A class meant only as a base for spiders says so: ``class Base(Spider, abstract=True)``.
+    """
+
+    name: ClassVar[str]
+    #: Where to begin. May also be set on the instance.
+    start_urls: Iterable[str] = ()
+    #: If given, a request to a host that is neither one of these nor below one is dropped: offsite.
+    allowed_domains: Iterable[str] = ()
+    #: Statuses other than 2xx that go to the callback instead of the errback.
+    accept_status: Iterable[int] = frozenset()
+
+    def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        name = getattr(cls, "name", None)
+        if not abstract and not (isinstance(name, str) and name.strip()):
+            raise TypeError(f"spider {cls.__qualname__} needs a name, such as: name = {cls.__qualname__.lower()!r}")
+        if isinstance(cls.__dict__.get("start_urls"), str):
+            raise TypeError(f"spider {cls.__qualname__}: start_urls is a list of URLs, not one str")
+
+    def __init__(self, **arguments: Any) -> None:
+        for key, value in arguments.items():
+            setattr(self, key, value)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__qualname__} {getattr(self, 'name', '')!r}>"
+
+    @property
+    def log(self) -> logging.Logger:
+        """A logger of the spider's own."""
+        return logging.getLogger(f"scrapekit.spider.{self.name}")
+
+    def start(self) -> Iterable[Request | str] | AsyncIterator[Request | str]:
+        """The first requests; by default one for each of ``start_urls``. May be a generator or an async generator."""
+        return (Request(url) for url in self.start_urls)
+
+    def parse(self, response: Response) -> Any:
+        """The callback of requests that name no other."""
+        raise NotImplementedError(f"spider {self.name!r} has no parse method, and no other callback was named")
+
+    def errback(self, failure: Failure) -> Any:
+        """Told once of each request that ended *failed*; may yield what a callback may."""
+
+    def opened(self) -> Any:
+        """Called before the first request; may be a coroutine."""
+
+    def closed(self, reason: str) -> Any:
+        """Called after the last outcome, with why the crawl ended; may be a coroutine."""
+
+    def prepare(self, request: Request) -> Request | None:
+        """Called before each send; gives the request to send, on the same host, or None to drop it."""
+        return request
+
+    def accept(self, item: Any) -> Any:
+        """Called before an item is kept; gives the item to keep, or None to leave it out."""
+        return item
+
+
+def callback_name(spider: Spider, callback: str | Callable[..., Any] | None, default: str = "parse") -> str:
+    """The name by which a callback is stored.
+
+    Raises CallbackError for a lambda, a foreign function, or a name that the spider does not have.
+    """
+    if callback is None:
+        return default
+    name = callback if isinstance(callback, str) else getattr(callback, "__name__", repr(callback))
+    if not isinstance(callback, str) and getattr(callback, "__self__", None) is not spider:
+        raise CallbackError(
+            f"callback {callback!r} is not a method of {spider!r}; it must be one, or its name, to survive a restart"
+        )
+    if not callable(getattr(spider, name, None)):
+        raise CallbackError(f"{spider!r} has no method {name!r}")
+    return name
+
+

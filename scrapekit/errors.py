@@ -5,6 +5,7 @@
       BadURL               not a URL that can be fetched                    (also a ValueError)
       BadRequest           a request that cannot be made                    (also a ValueError)
       CallbackError        a spider's method did what it may not, or raised
+      BadSelector          not a CSS selector that the parser knows          (also a ValueError)
       ItemError            a page did not have the shape its Item declares
       FetchError           one URL could not be fetched; the crawl goes on
         Disallowed           robots.txt says no
@@ -16,8 +17,12 @@
         FetchTimeout         a deadline passed
         BadResponse          the peer broke HTTP
           TooLarge             a size limit
+          TooComplex           markup that would take the parser minutes
         TooManyRedirects     a chain longer than the limit
         BadStatus            the answer's status is an error
+      SinkError            where items go cannot be written; the crawl stops and can go on later
+        SinkShort            a file ends before the place where it was left
+        PipeClosed           who read standard output has gone
 
 Branches say what the catcher does next: stop, go on, report. Errors carry facts; nobody parses a message.
 """
@@ -82,6 +87,14 @@ class ItemError(ScrapekitError):
         self.message, self.model, self.field = message, model, field
         self.selector, self.snippet, self.url = selector, snippet, url
         super().__init__(f"{model}.{field} ({selector!r}): {message}" if field else f"{model}: {message}")
+
+
+class BadSelector(ScrapekitError, ValueError):
+    """Not a CSS selector that the parser knows; ``where`` names the field that declares it, if one does."""
+
+    def __init__(self, query: str, where: str = "", why: str = "not a CSS selector that can be used here") -> None:
+        self.query, self.where = query, where
+        super().__init__(f"{where}: {query!r}: {why}" if where else f"{query!r}: {why}")
 
 
 class FetchError(ScrapekitError):
@@ -176,6 +189,12 @@ class TooLarge(BadResponse):
     phase, label = "body", "too large"
 
 
+class TooComplex(BadResponse):
+    """Markup nested so deep, or tags so full of attributes, that it is not given to the parser."""
+
+    phase, label = "body", "too complex"
+
+
 class TooManyRedirects(FetchError):
     """A chain of redirects longer than the limit."""
 
@@ -197,3 +216,22 @@ class BadStatus(FetchError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class SinkError(ScrapekitError):
+    """Where items go cannot be written: the disk is full, the folder is gone, the file may not be changed."""
+
+    def __init__(self, message: str, *, file: Path | str) -> None:
+        self.message, self.file = message, file
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.message}"
+
+
+class SinkShort(SinkError):
+    """A file ends before the place where it was left, so something else has cut it or put another in its place."""
+
+
+class PipeClosed(SinkError):
+    """Who read standard output has gone: nothing is wrong, and nobody is there to read on."""

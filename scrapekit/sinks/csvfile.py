@@ -1,0 +1,142 @@
+"""CSV as RFC 4180 says, UTF-8, with a header.
+
+Every value arrives. The columns are the fields of the first items; a field that comes later, of a dict or of an item
+of another kind, becomes a further column: the file is written anew with the wider header and put in the old one's
+place. So a position is in rows, which stay what they are when columns are added. None is an empty cell; lists and
+objects are JSON.
+
+A value is written as it is: one that begins with ``=`` is a formula to a spreadsheet program, not to CSV.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+
+from scrapekit.errors import ConfigError
+from scrapekit.sinks.kept import Kept
+from scrapekit.sinks.rows import cell_count, header_names, is_blank, whole_rows, widened, written
+from scrapekit.sinks.tail import Tail, failure, short
+
+
+class CsvSink:
+    """Items as rows of CSV in a file; its position is in rows, the header not counted.
+
+    A file that was found is read from its start by ``rewind`` or ``check``, one of which comes before the first write.
+    """
+
+    def __init__(self, path: Path, *, fresh: bool = True) -> None:
+        self._path = path.resolve()  # of a link, so that what it points to is replaced and not the link
+        self._tail = Tail(self._path, fresh=fresh)
+        self._columns: list[str] = []
+        self._rows = 0
+        self._end = b"\r\n"
+
+    def __repr__(self) -> str:
+        return f"<CsvSink {self._path} at row {self._rows}>"
+
+    def write(self, items: Sequence[Kept], /) -> None:
+        rows = [kept.fields() for kept in items]
+        known = dict.fromkeys(self._columns)
+        new = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in known]
+        if new and self._columns:
+            self._widen(new)
+        columns = [*known, *new]
+        lines = [[_cell(row.get(name)) for name in columns] for row in rows]
+        if lines:
+            self._tail.put(written(lines if self._columns else [columns, *lines], self._end))
+        self._columns, self._rows = columns, self._rows + len(rows)
+
+    def position(self) -> int:
+        return self._rows
+
+    def rewind(self, position: int, /) -> None:
+        """Keep the header and so many rows."""
+        end, found, columns = 0, -1, list[str]()
+        with self._path.open("rb") as file:
+            for row in whole_rows(file):
+                if found == position:
+                    break
+                end += len(row)
+                if not is_blank(row):
+                    found += 1
+                    columns = columns or self._read_header(row)
+        if position > max(found, 0):
+            raise short(self._path, f"{position} rows", f"{max(found, 0)}")
+        self._tail.cut(end)
+        self._columns, self._rows = columns, position
+
+    def sync(self) -> None:
+        self._tail.sync()
+
+    def close(self) -> None:
+        self._tail.close()
+
+    def check(self) -> None:
+        """Make ready to add to a file that stood before; raises ConfigError if it is not a CSV like ours."""
+        end = 0
+        with self._path.open("rb") as file:
+            for row in whole_rows(file):
+                end += len(row)
+                self._check_row(row)
+        if rest := self._tail.read(end):
+            if rest.count(b'"') & 1:
+                raise self._unfit("ends in the midst of a row")
+            self._check_row(rest)
+            self._tail.put(self._end)
+
+    def _check_row(self, row: bytes) -> None:
+        if is_blank(row):
+            return
+        if not self._columns:
+            self._columns = self._read_header(row)
+            return
+        self._rows += 1
+        if cell_count(row) != len(self._columns):
+            raise self._unfit(f"row {self._rows} has {cell_count(row)} cells, the header {len(self._columns)}")
+
+    def _read_header(self, row: bytes) -> list[str]:
+        try:
+            names = header_names(row)
+        except ValueError as error:
+            raise self._unfit(f"has no header that can be read: {error}") from None
+        if len(set(names)) < len(names):
+            raise self._unfit("has two columns of the same name")
+        if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
+            raise self._unfit("is not separated by commas")
+        if not row.endswith(b"\r\n") and row.endswith(b"\n"):
+            self._end = b"\n"
+        return names
+
+    def _unfit(self, why: str) -> ConfigError:
+        return ConfigError(f"{why}, so nothing can be added", file=self._path)
+
+    def _widen(self, new: Sequence[str]) -> None:
+        """Write the file anew with further columns, and put it in the old one's place."""
+        part = self._path.with_name(f".{self._path.name}.part")
+        try:
+            with self._path.open("rb") as old, part.open("wb") as wide:
+                wide.writelines(widened(whole_rows(old), new, self._end))
+                wide.flush()
+                os.fsync(wide.fileno())
+            shutil.copymode(self._path, part)
+            part.replace(self._path)
+            self._tail.close()
+            self._tail = Tail(self._path, fresh=False)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise failure(self._path, error) from error
+        self._columns = [*self._columns, *new]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else to_json(value).decode()

@@ -1,0 +1,282 @@
+"""What may stand in scrapekit.toml: the tables, their keys, the defaults and why they are so.
+
+Frozen, and strict: no unknown key passes, no bool for a number, no text for one. Every default is the polite one.
+
+Knows nothing of files, of lines, and of which rule applies to a host.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, StringConstraints
+
+from scrapekit import units
+from scrapekit.errors import BadURL
+from scrapekit.headers import Headers, checked
+from scrapekit.url import canonical_host
+
+#: RFC 9309 §2.2.1: a product token is made of these.
+_TOKEN: Final = re.compile(r"[A-Za-z_-]+")
+_CONTACT: Final = re.compile(r"(https?://[^\s/]+|mailto:[^\s@]+@|[^\s@/:]+@)[!-~]+")
+_SHARE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_NAME_AND_PORT: Final = re.compile(r"(\[[^]]*]|[^:]*)(?::(\d{1,5}))?")
+_PORTS: Final = range(1, 65536)
+#: They frame the message: the wire writes them itself.
+_OURS: Final = frozenset({"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "expect"})
+
+
+def _failures(value: object) -> int | float | None:
+    """A whole number is a count, a fraction or a percentage is a share."""
+    share = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
+    number: object = float(share[1]) / 100 if share else value
+    if number is None or (type(number) is int and number >= 0) or (type(number) is float and 0 <= number <= 1):
+        return number
+    raise ValueError('must be a count, such as 100, or a share, such as 0.1 or "10 %"')
+
+
+def _token(value: str) -> str:
+    if not _TOKEN.fullmatch(value):
+        raise ValueError("must be a word of letters, _ and - (RFC 9309), for sites name it so in robots.txt")
+    return value
+
+
+def _contact(value: str) -> str:
+    if not value.isascii() or not _CONTACT.fullmatch(value) or set(value) & set("()\\"):
+        raise ValueError("must be the URL of a page about your crawl, or a mail address")
+    return value
+
+
+def _headers(value: object) -> Headers:
+    if not isinstance(value, (Mapping, Headers)):
+        raise ValueError("must be a table of header fields")
+    headers = checked(value)
+    for name in headers:
+        if name in _OURS:
+            raise ValueError(f"{name!r} is written by scrapekit itself")
+    return headers
+
+
+def pattern(text: str) -> str:
+    """The canonical form of ``*``, ``*.example.com``, ``example.com`` or ``example.com:8080``. Raises ValueError."""
+    if text == "*":
+        return text
+    suffix = text.startswith("*.")
+    try:
+        host = canonical_host(text[2:] if suffix else text)
+    except BadURL:
+        raise ValueError('must be a host, such as "example.com", "example.com:8080", "*.example.com" or "*"') from None
+    name, port = _name_and_port(host)
+    if "*" in host:
+        raise ValueError('must have its "*" alone or in front, as in "*.example.com"')
+    if suffix and _name_and_port(text)[1]:
+        raise ValueError("must not have a port after a pattern; only an exact name may")
+    if suffix and (name[-1:] == "]" or name.rpartition(".")[2].isdigit()):
+        raise ValueError("must not be part of an address; an address has no subdomains")
+    return ("*." if suffix else "") + name.removesuffix(".") + (f":{port}" if port else "")
+
+
+def _name_and_port(text: str) -> tuple[str, str]:
+    found = _NAME_AND_PORT.fullmatch(text)
+    return (found[1], found[2] or "") if found else (text, "")
+
+
+def _pattern(text: str) -> str:
+    """Check only: the file's own spelling is what messages show."""
+    pattern(text)
+    return text
+
+
+class Address(str):
+    """An IP address, or one with a port, to which a static name points."""
+
+    __slots__ = ()
+
+    @property
+    def ip(self) -> str:
+        """The address, an IPv6 one without its brackets."""
+        return self if _is_ip(self) else _name_and_port(self)[0].strip("[]")
+
+    @property
+    def port(self) -> int | None:
+        """The port, if one is given."""
+        port = "" if _is_ip(self) else _name_and_port(self)[1]
+        return int(port) if port else None
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _address(value: object) -> Address:
+    address = Address(value) if isinstance(value, str) else None
+    if address is None or not _is_ip(address.ip) or (address.port is not None and address.port not in _PORTS):
+        raise ValueError('must be an address, such as "127.0.0.1", "127.0.0.1:8900" or "[::1]:8900"')
+    return address
+
+
+def static_name(text: str) -> str:
+    """The canonical form of a name, or name and port, to be resolved. Raises ValueError."""
+    name, port = _name_and_port(text)
+    try:
+        host = canonical_host(name)
+    except BadURL:
+        host = ""
+    if not host or "*" in host or (port and int(port) not in _PORTS):
+        raise ValueError('must be a name, such as "books.test" or "books.test:8080"')
+    return host.removesuffix(".") + (f":{int(port)}" if port else "")
+
+
+def _static_name(text: str) -> str:
+    static_name(text)
+    return text
+
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+Seconds = Annotated[float, BeforeValidator(units.duration), Field(ge=0)]
+Deadline = Annotated[float, BeforeValidator(units.duration), Field(gt=0)]
+Size = Annotated[int, BeforeValidator(units.size), Field(ge=1)]
+Text = Annotated[str, Field(strict=True)]
+Pattern = Annotated[str, BeforeValidator(_pattern)]
+
+
+class Table(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=False)
+
+
+class Project(Table):
+    """What belongs to the project."""
+
+    spiders: tuple[Annotated[str, Field(strict=True, min_length=1)], ...] = Field(
+        default=("spiders",), description="The folders in which spiders are found, from the folder of this file."
+    )
+
+
+class Identity(Table):
+    """Who you are, to the sites you visit."""
+
+    name: Annotated[Text, BeforeValidator(lambda v: _token(v) if isinstance(v, str) else v)] = Field(
+        default="scrapekit",
+        description="The robots.txt token, and the start of the User-Agent: sites address their rules to it.",
+    )
+    contact: Annotated[Text | None, BeforeValidator(lambda v: _contact(v) if isinstance(v, str) else v)] = Field(
+        default=None,
+        description="A page about your crawl, or a mail address, sent in the User-Agent. No default: without one "
+        "nothing but loopback is crawled, for a site's owner must be able to reach whoever visits.",
+    )
+
+
+class Crawl(Table):
+    """The crawl as a whole."""
+
+    concurrency: Annotated[int, Field(strict=True, ge=1, le=10_000)] = Field(
+        default=64, description="Fetches in flight, over all hosts. Each host's own limit holds as well."
+    )
+    max_wait: Deadline = Field(
+        default=600.0,
+        description="If no host opens within this time the crawl ends with work left, and says which host it is.",
+    )
+    max_failures: Annotated[int | float | None, PlainValidator(_failures)] = Field(
+        default=None,
+        description='More failed requests than this end the crawl: a count, or a share such as 0.1 or "10 %".',
+    )
+    max_depth: Annotated[int, Field(strict=True, ge=0)] | None = Field(
+        default=None,
+        description="Links further than this from a start URL are dropped. None by default: a spider decides.",
+    )
+    max_redirects: Annotated[int, Field(strict=True, ge=0)] = Field(
+        default=10, description="Hops of one request; a longer chain is a loop more often than not."
+    )
+    callback_timeout: Deadline = Field(
+        default=60.0,
+        description="How long an async callback may take. A plain one cannot be interrupted, only warned of.",
+    )
+    body_memory: Size = Field(
+        default=256 * 1024**2, description="Memory for the bodies in flight, all together; beyond it a body waits."
+    )
+    workbench: Count = Field(
+        default=512,
+        description="Hosts kept ready at once: about 1.3 × concurrency × (delay + latency) / latency fill the slots.",
+    )
+    window: Count = Field(
+        default=64,
+        description="Requests of one host kept in memory; the rest stay in the frontier, so memory stays bounded.",
+    )
+
+
+class Limits(Table):
+    """What one host is asked to bear."""
+
+    concurrency: Count = Field(default=1, description="Requests to one host at once. One is what no site notices.")
+    delay: Seconds = Field(
+        default=1.0,
+        description="Least time between the starts of two requests to one host. robots.txt may ask for more.",
+    )
+    timeout: Deadline = Field(default=30.0, description="One request, from connecting to the last byte.")
+    connect_timeout: Deadline = Field(
+        default=10.0, description="Connecting, TLS included; dead hosts must not hold slots."
+    )
+    first_byte_timeout: Deadline = Field(
+        default=30.0, description="From the request sent to the first byte of the answer."
+    )
+    max_size: Size = Field(
+        default=32 * 1024**2,
+        description="The largest body, as sent and inflated; more is an error, and a bomb is harmless.",
+    )
+    robots: Literal["obey", "ignore"] = Field(
+        default="obey", description='Whether robots.txt is obeyed. "ignore" needs a robots_reason, loopback excepted.'
+    )
+    robots_reason: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)] | None = Field(
+        default=None, description="Why robots.txt may be ignored, such as the site's consent; kept with the run."
+    )
+    max_crawl_delay: Seconds = Field(
+        default=60.0,
+        description="The longest Crawl-delay of a robots.txt that is followed; a longer one counts as this.",
+    )
+    max_retry_after: Seconds = Field(
+        default=86400.0, description="The longest Retry-After that is followed; a longer one counts as this."
+    )
+    headers: Annotated[Headers, PlainValidator(_headers), PlainSerializer(lambda h: dict(h.raw))] = Field(
+        default=Headers(),
+        description="Fields sent with each request. Merged field by field; an empty value leaves a field out.",
+    )
+
+
+class SpiderTable(Table):
+    """What holds for one spider only."""
+
+    limits: Limits = Field(default=Limits(), description="The spider's own general limits.")
+    hosts: dict[Pattern, Limits] = Field(default={}, description="The spider's own limits for hosts.")
+
+
+class Tables(Table):
+    """The whole file."""
+
+    scrapekit: Project = Field(default=Project(), description="The project.")
+    identity: Identity = Field(default=Identity(), description="Who you are, to the sites you visit.")
+    crawl: Crawl = Field(default=Crawl(), description="The crawl as a whole.")
+    limits: Limits = Field(default=Limits(), description="Limits for every host.")
+    hosts: dict[Pattern, Limits] = Field(
+        default={}, description="Limits for hosts; the most specific pattern wins, key by key."
+    )
+    spiders: dict[str, SpiderTable] = Field(default={}, description="Limits for one spider.")
+    resolve: dict[Annotated[str, BeforeValidator(_static_name)], Annotated[Address, PlainValidator(_address)]] = Field(
+        default={}, description="Static names: host, or host:port, to address, or address:port."
+    )
+
+
+def reference() -> Iterator[tuple[str, str, Any, str]]:
+    """Every key: its table, its name, its default, and what it is for and why; the reference is made of these."""
+    tables: dict[str, type[Table]] = {"scrapekit": Project, "identity": Identity, "crawl": Crawl, "limits": Limits}
+    for table, model in tables.items():
+        for name, field in model.model_fields.items():
+            yield table, name, field.default, field.description or ""

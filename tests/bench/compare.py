@@ -2,8 +2,8 @@
 
 The job: crawl Debian's postgresql-doc-15, served by nginx on loopback, from its index, following every link inside the
 tree, with one item a page (url, title, headings). Limits lifted alike: no delay, 16 at once, robots.txt not asked.
-Scrapy runs at its defaults but for these three; scrapekit as ``scrapekit crawl`` ships it. The two take turns; nothing is
-printed before both outputs were found to hold the same pages.
+Scrapy runs at its defaults but for these three; scrapekit as ``scrapekit crawl`` ships it. The two take turns; no
+figure is printed before both outputs were found to hold the same pages.
 
 Pages per second are taken from the server's log, from the first request's beginning to the last answer's end, so that
 neither is charged its start-up; the whole process is given beside it.
@@ -41,7 +41,7 @@ Pages = frozenset[tuple[str, str, tuple[str, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """One run of one contender: pages per second by the server's log, seconds of the whole process, and what came out."""
+    """One run: pages a second by the server's log, seconds of the whole process, and what came out."""
 
     rate: float
     wall: float
@@ -87,7 +87,7 @@ def _measured(server: Nginx, wall: float, out: Path) -> Lap:
     with out.open() as lines:
         items = [json.loads(line) for line in lines]
     pages = frozenset((item["url"], item["title"], tuple(item["headings"])) for item in items)
-    return Lap(len(hits) / span, wall, len(hits), pages)
+    return Lap(len(pages) / span, wall, len(hits), pages)
 
 
 def compare(laps: dict[str, list[Lap]]) -> None:
@@ -102,7 +102,8 @@ def compare(laps: dict[str, list[Lap]]) -> None:
 
 def report(laps: dict[str, list[Lap]]) -> None:
     pages = len(laps["scrapy"][0].pages)
-    print(f"{datetime.date.today()}, {platform.python_implementation()} {platform.python_version()}, {_processor()}")
+    today = datetime.datetime.now().astimezone().date()
+    print(f"{today}, Python {platform.python_version()}, {_processor()}")
     print(f"{pages} pages each, the same by url, title and headings\n")
     print(f"{'':24}{'pages/s':>10}{'least':>10}{'most':>10}{'process':>11}")
     for name, mine in laps.items():

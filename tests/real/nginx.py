@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import shutil
 import signal
@@ -13,14 +14,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 #: The log's fields, parted by tabs. ``$msec`` is the moment the answer was finished, ``$request_time`` how long that
-#: took since the first byte of the request was read; both in seconds with three decimals.
+#: took since the first byte of the request was read; both in seconds with three decimals, from one and the same clock
+#: reading, so that their difference is exact. That clock is read once for each round of nginx's event loop.
 LOG_FORMAT = r"$msec\t$request_time\t$server_addr\t$http_host\t$status\t$request_uri\t$connection"
 
 CONFIG = """
 daemon off;
+{user}
 pid {home}/pid;
 error_log {home}/error.log warn;
 worker_processes 1;
@@ -82,7 +86,7 @@ class Nginx:
 
 def _hit(line: str) -> Hit:
     ended, took, address, host, status, target, connection = line.split("\t")
-    return Hit(float(ended) - float(took), float(ended), address, host, int(status), target, connection)
+    return Hit(round(float(ended) - float(took), 3), float(ended), address, host, int(status), target, connection)
 
 
 def missing() -> str:
@@ -102,10 +106,10 @@ def nginx(root: Path, *, any_address: bool = False, locations: str = "") -> Iter
     """
     with tempfile.TemporaryDirectory(prefix="nginx-", ignore_cleanup_errors=True) as folder:
         home, port = Path(folder), free_port()
-        home.chmod(0o755)  # its workers run as another user
+        user = "user root;" if os.geteuid() == 0 else ""  # else its workers could not read a private folder
         listen = f"{port} backlog=4096" if any_address else f"127.0.0.1:{port} backlog=4096"
         (home / "nginx.conf").write_text(
-            CONFIG.format(home=home, listen=listen, root=root, locations=locations, log_format=LOG_FORMAT)
+            CONFIG.format(user=user, home=home, listen=listen, root=root, locations=locations, log_format=LOG_FORMAT)
         )
         command = [program() or "nginx", "-p", folder, "-c", home / "nginx.conf", "-e", home / "error.log"]
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
@@ -146,16 +150,16 @@ def by_address(hits: Iterable[Hit]) -> dict[str, list[Hit]]:
 
 def least_gap(hits: list[Hit]) -> float:
     """The least time between the beginnings of two requests of one list, seconds; infinite for fewer than two."""
-    return min(
-        (after.began - before.began for before, after in zip(hits, hits[1:], strict=False)), default=float("inf")
-    )
+    return min((after.began - before.began for before, after in pairwise(hits)), default=float("inf"))
 
 
 def most_at_once(hits: Iterable[Hit]) -> int:
-    """How many requests were being served together, at most. One that begins as another ends is not together with it."""
-    moments = sorted(moment for hit in hits for moment in ((hit.began, 1), (hit.ended, -1)))
-    most = now = 0
-    for _, change in moments:
-        now += change
-        most = max(most, now)
+    """How many requests were being served together, at most; one that begins as another ends is not with it."""
+    most = 0
+    serving: list[float] = []  # when each of those being served ends
+    for hit in sorted(hits, key=lambda hit: hit.began):
+        while serving and serving[0] <= hit.began:
+            heapq.heappop(serving)
+        heapq.heappush(serving, hit.ended)
+        most = max(most, len(serving))
     return most

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scrapekit import Item, Request, Response, Spider, css
+from scrapekit import Item, Response, Spider, css
 
 
 class Page(Item):
@@ -20,7 +20,7 @@ class Pages(Spider):
         self.start_urls = [start]
         self.inside = start.rsplit("/", 1)[0] + "/"
 
-    def parse(self, response: Response) -> Iterator[Page | Request | str]:
+    def parse(self, response: Response) -> Iterator[Page | str | None]:
         if "html" in response.headers.get("content-type", ""):
             yield response.item(Page, url=response.url)
             for link in response.links():

@@ -1,0 +1,126 @@
+"""The crawl's wire: one request to one reply, over a connection that is open or a new one.
+
+It never decides to send: no redirects, no cookies, no repeats, no waiting for turns. Whatever goes wrong comes out as
+one FetchError with all its facts; a cancellation closes the connection.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from scrapekit.errors import BadRequest, BadResponse, FetchError
+from scrapekit.headers import Headers
+from scrapekit.http.connection import Connection, Deadlines, Reply
+from scrapekit.http.dialer import Dial, Secure, dial_tcp, open_stream
+from scrapekit.http.exchange import request_bytes
+from scrapekit.http.pool import IDLE_SECONDS, MAX_AGE, MAX_IDLE, Pool
+from scrapekit.http.resolver import Names
+from scrapekit.http.tls import TLS
+from scrapekit.url import Parts, origin_of, split
+
+
+class Client:
+    """Sends requests, and keeps connections for the next ones.
+
+    ``resolver`` is the caller's, who closes it. ``dial`` connects to one of some addresses and ``secure`` puts TLS on
+    the stream; tests hand in others. ``max_idle`` connections are kept, each for ``idle_seconds`` at most and for
+    ``max_age`` from its connect.
+    """
+
+    def __init__(
+        self,
+        resolver: Names,
+        *,
+        dial: Dial = dial_tcp,
+        secure: Secure | None = None,
+        now: Callable[[], float] = time.monotonic,
+        max_idle: int = MAX_IDLE,
+        idle_seconds: float = IDLE_SECONDS,
+        max_age: float = MAX_AGE,
+    ) -> None:
+        self._resolver, self._dial, self._now = resolver, dial, now
+        self._secure = secure or TLS().secure
+        self.pool = Pool(now=now, max_idle=max_idle, idle_seconds=idle_seconds, max_age=max_age)
+
+    def __repr__(self) -> str:
+        return f"<Client {self.pool!r}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def has_idle(self, url: str) -> bool:
+        """Whether a request for this canonical URL, or this origin, would go on an open connection."""
+        return self.pool.has(origin_of(url if url.count("/") > 2 else url + "/"))
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Headers,
+        body: bytes = b"",
+        *,
+        deadlines: Deadlines,
+        max_size: int,
+        on_sent: Callable[[], None] | None = None,
+        fresh: bool = False,
+    ) -> Reply:
+        """Send one request and give its answer, whatever its status.
+
+        ``url`` is canonical. Host, Content-Length and, if not given, Accept-Encoding are added to ``headers``.
+        ``on_sent`` is called, with no await between, when the first byte was handed to the system. ``max_size`` (bytes)
+        holds for the body as sent and as inflated. ``fresh`` asks for a new connection.
+
+        Raises FetchError subclasses only, with url, host, address, phase and sent; ``reused`` is set where the request
+        may be sent again without counting: the connection had served before and was cut before any byte of the answer.
+        """
+        parts = split(url)
+        try:
+            request = _request(method, parts, headers, body)
+            connection = await self._connection(url, parts, deadlines, fresh=fresh)
+            try:
+                return await connection.ask(method, request, deadlines=deadlines, max_size=max_size, on_sent=on_sent)
+            finally:
+                self.pool.give(connection)
+                await self._close_dropped()  # which waits for nobody
+        except FetchError as error:
+            error.url, error.host = url, parts.host
+            raise
+
+    async def close(self) -> None:
+        """Close what is idle; connections in use close when their exchange ends."""
+        self.pool.shut()
+        await self._close_dropped()
+
+    async def _connection(self, url: str, parts: Parts, deadlines: Deadlines, *, fresh: bool) -> Connection:
+        origin = origin_of(url)
+        connection = None if fresh else self.pool.take(origin)
+        if connection is not None:
+            return connection
+        addresses = await self._resolver.resolve(parts.hostname, parts.port)
+        stream = await open_stream(
+            addresses,
+            self._dial,
+            secure=self._secure if parts.scheme == "https" else None,
+            hostname=parts.hostname,
+            timeout=deadlines.connect,
+        )
+        return Connection(origin, stream, born=self._now())
+
+    async def _close_dropped(self) -> None:
+        while (connection := self.pool.dropped()) is not None:
+            await connection.close()
+
+
+def _request(method: str, parts: Parts, headers: Headers, body: bytes) -> bytes:
+    try:
+        return request_bytes(method, parts.target, parts.host, headers, body)
+    except BadRequest as error:
+        raise BadResponse(str(error), phase="send") from None

@@ -1,0 +1,245 @@
+"""One connection: a stream, and the exchanges it carries one after the other.
+
+The state is in one table and moved by one method. Whether the connection may be used again is decided here, from what
+the exchange saw and from what arrived while nobody asked.
+
+Invariant: whatever ends an exchange early, a cancellation too, leaves the connection closed.
+
+Knows no URLs. Raises FetchError subclasses with phase, sent and reused set; OSError ends here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from scrapekit.errors import BadResponse, ConnectFailed, FetchError, FetchTimeout
+from scrapekit.headers import Headers
+from scrapekit.http.decoding import Decoder, codings
+from scrapekit.http.exchange import Exchange, Head
+from scrapekit.http.limit import Expired, Limit
+from scrapekit.http.redirect import REDIRECTS
+from scrapekit.http.stream import Stream
+
+READ: Final = 65536  # bytes asked for at once
+_KEEP: Final = re.compile(r"timeout=(\d{1,6})", re.ASCII | re.IGNORECASE)
+
+
+class State(Enum):
+    FRESH = "fresh"
+    BUSY = "busy"
+    IDLE = "idle"
+    CLOSED = "closed"
+
+
+#   from         may become
+MOVES: Final[Mapping[State, frozenset[State]]] = {
+    State.FRESH: frozenset({State.BUSY, State.CLOSED}),
+    State.BUSY: frozenset({State.IDLE, State.CLOSED}),
+    State.IDLE: frozenset({State.BUSY, State.CLOSED}),
+    State.CLOSED: frozenset({State.CLOSED}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds: to connect, TLS included; from the start of sending to the first byte of the answer, and to its last."""
+
+    connect: float = 10.0
+    first_byte: float = 30.0
+    total: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. ``body`` has its content codings taken off; ``wire_bytes`` counts all that was received.
+
+    ``reused`` says whether the connection had served before.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+    version: str
+    address: str
+    wire_bytes: int
+    reused: bool
+
+
+class Connection:
+    """A stream to ``origin`` and what may be done with it.
+
+    ``born`` and ``since`` (when it fell idle) are in the seconds of whoever keeps it.
+    """
+
+    __slots__ = ("_state", "_stream", "address", "born", "keep", "origin", "served", "since")
+
+    def __init__(self, origin: str, stream: Stream, *, born: float = 0.0) -> None:
+        self.origin, self._stream, self.born = origin, stream, born
+        self.address = stream.address
+        self.since = born
+        self.served = 0
+        self.keep: float | None = None  # seconds for which the server said it would keep it open
+        self._state = State.FRESH
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.origin} {self._state.value}, served {self.served}>"
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    def _become(self, state: State) -> None:
+        assert state in MOVES[self._state], f"{self._state} may not become {state}"
+        self._state = state
+
+    def quiet(self) -> bool:
+        """Whether nothing has come from the peer while idle, not even its end (RFC 9112 §9.5)."""
+        return self._state is not State.CLOSED and not self._stream.pending()
+
+    async def close(self) -> None:
+        """Let go of the socket, whatever goes on; may be called again."""
+        self._become(State.CLOSED)
+        await self._stream.close()
+
+    async def ask(
+        self,
+        method: str,
+        request: bytes,
+        *,
+        deadlines: Deadlines,
+        max_size: int,
+        on_sent: Callable[[], None] | None = None,
+    ) -> Reply:
+        """Send a request's bytes and give the answer; afterwards the connection is idle or closed.
+
+        ``on_sent`` is called as soon as the first byte was handed to the system. Raises FetchTimeout, ConnectFailed,
+        BadResponse or TooLarge; ``reused`` is set on an error only where the connection had served before, was cut,
+        and no byte of the answer had come: that one may be put back without counting.
+        """
+        self._become(State.BUSY)
+        talk = _Talk(self._stream, method, max_size, on_sent)
+        try:
+            reply = await self._reply(talk, request, deadlines)
+        except BaseException:
+            await self.close()
+            raise
+        self.served += 1
+        if talk.exchange.reusable:
+            self._become(State.IDLE)
+            self.keep = _promised(reply.headers)
+        else:
+            await self.close()
+        return reply
+
+    async def _reply(self, talk: _Talk, request: bytes, deadlines: Deadlines) -> Reply:
+        reused = self.served > 0
+        exchange = talk.exchange
+        try:
+            await talk.play(request, deadlines)
+        except (FetchError, OSError, Expired) as error:
+            failure = _translated(error, talk)
+            failure.address, failure.sent = self.address, talk.sent > 0
+            if not _leads_on(exchange.head):
+                failure.reused = reused and not exchange.received and isinstance(failure, ConnectFailed)
+                raise failure from None
+            talk.body = b""
+        head = exchange.head
+        assert head is not None
+        if reused and head.status == 408 and not exchange.reusable:
+            # The server gave up waiting on the idle connection just as we wrote (RFC 9110 §15.5.9).
+            raise ConnectFailed("408 on an idle connection", address=self.address, phase="head", sent=True, reused=True)
+        return Reply(head.status, head.headers, talk.body, head.version, self.address, exchange.received, reused)
+
+
+class _Talk:
+    """One exchange on a stream: send, read, decode, each stage with its deadline."""
+
+    __slots__ = ("_decoder", "_max_size", "_on_sent", "_pieces", "_stream", "body", "exchange", "sent", "wrote")
+
+    def __init__(self, stream: Stream, method: str, max_size: int, on_sent: Callable[[], None] | None) -> None:
+        self._stream, self._on_sent, self._max_size = stream, on_sent, max_size
+        self.exchange = Exchange(method, max_size=max_size)
+        self.sent = 0
+        self.wrote = False  # the whole request is out
+        self.body = b""
+        self._decoder: Decoder | None = None
+        self._pieces: list[bytes] = []
+
+    @property
+    def phase(self) -> str:
+        return self.exchange.phase if self.wrote else "send"
+
+    async def play(self, request: bytes, deadlines: Deadlines) -> None:
+        """The whole exchange; ``body`` and ``exchange.head`` hold what came of it."""
+        async with Limit(min(deadlines.first_byte, deadlines.total)) as limit:
+            await self._write(request)
+            await self._read()
+        if not self.exchange.done:
+            async with Limit(deadlines.total, since=limit.start):
+                while not self.exchange.done:
+                    await self._read()
+        if self._decoder is not None:
+            self._decoder.finish()
+        self.body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+    async def _write(self, request: bytes) -> None:
+        self.sent = await self._stream.write(request)
+        if self._on_sent is not None:
+            self._on_sent()
+        try:
+            while self.sent < len(request):
+                self.sent += await self._stream.write(request[self.sent : self.sent + READ])
+        except OSError:
+            # A server may answer and close before it has read all (RFC 9112 §9.6): what it said is there to be read.
+            return
+        self.wrote = True
+
+    async def _read(self) -> None:
+        exchange = self.exchange
+        exchange.feed(await self._stream.read(READ))
+        data = exchange.take()
+        if not data:
+            return
+        if not self._pieces and self._decoder is None:
+            self._decoder = _decoder(exchange.head, self._max_size)
+        if self._decoder is None:
+            self._pieces.append(data)
+        else:
+            self._pieces.extend(self._decoder.feed(data))
+
+
+def _decoder(head: Head | None, limit: int) -> Decoder | None:
+    assert head is not None
+    packed = head.headers.get("content-encoding")
+    if not packed:
+        return None
+    names = codings(",".join(head.headers.get_all("content-encoding")))
+    return Decoder(names, limit=limit) if names else None
+
+
+def _translated(error: FetchError | OSError | Expired, talk: _Talk) -> FetchError:
+    """The error as the floors above know it, with the phase in which it happened."""
+    if isinstance(error, FetchError):
+        # The peer's end before the first byte is no breach of HTTP: it is the connection that failed.
+        empty = isinstance(error, BadResponse) and not talk.exchange.received
+        return ConnectFailed(error.detail, phase="head") if empty else error
+    if isinstance(error, Expired):
+        waited = "no answer" if not talk.exchange.received else "no whole answer"
+        return FetchTimeout(f"{waited} {error}", phase=talk.phase)
+    return ConnectFailed(error.strerror or str(error) or type(error).__name__, phase=talk.phase)
+
+
+def _leads_on(head: Head | None) -> bool:
+    """Whether this is a redirect: where it leads is known, and its body is for nobody."""
+    return head is not None and head.status in REDIRECTS and "location" in head.headers
+
+
+def _promised(headers: Headers) -> float | None:
+    """Seconds for which the server will keep the connection, if it says so (``Keep-Alive: timeout=5``)."""
+    field = headers.get("keep-alive")
+    found = _KEEP.search(field) if field else None
+    return float(found[1]) if found else None

@@ -1,0 +1,213 @@
+"""One HTTP/1.1 exchange: bytes out, bytes in. Knows h11; knows no sockets and no clock.
+
+h11 is the engine that reads answers. This layer counts and decides where the engine is laxer or stricter than the web
+needs: the size of a head however it was cut into reads, the number of its fields, interim responses, the version, and
+the body as it was sent. What goes out is checked and written here, since it is a few lines and a third of the cost.
+
+Invariant: nothing is kept of a peer's bytes beyond ``MAX_HEAD`` and one read, but for the body that the caller takes.
+
+Raises BadResponse or TooLarge; every ``h11`` exception ends here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import h11
+
+from scrapekit.errors import BadRequest, BadResponse, TooLarge
+from scrapekit.headers import Headers, checked
+
+#: Bytes of one head, its interim responses counted in. The web's honest heads end near 64 KB; a page that sets 300
+#: cookies of 4,000 bytes is meant to lose the cookies, not the page.
+MAX_HEAD: Final = 2 * 1024 * 1024
+#: Header fields of one head.
+MAX_FIELDS: Final = 1_000
+#: 1xx responses before the answer (RFC 9110 §15.2 sets no limit).
+MAX_INTERIM: Final = 20
+#: Empty lines before the status line that are forgiven, in bytes (RFC 9112 §2.2 forgives them to clients).
+_MAX_PADDING: Final = 16
+
+ENCODINGS: Final = "gzip, deflate, br, zstd"
+_TARGET: Final = re.compile(r"[\x21-\x7e]+")
+_METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+#: Framing is this module's business, whatever the caller's headers say.
+_FRAMING: Final = ("content-length", "transfer-encoding")
+_BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_END: Final = h11.EndOfMessage()
+
+
+def request_bytes(method: str, target: str, host: str, headers: Headers, body: bytes = b"") -> bytes:
+    """A request as it is sent. Raises BadRequest for anything that could break out of its line.
+
+    Host comes first (RFC 9110 §7.2), then the caller's fields in their order; Accept-Encoding is added unless the caller
+    gives one. Content-Length is always ours, and Transfer-Encoding never sent.
+    """
+    if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(target):
+        raise BadRequest(f"cannot be sent: {method} {target!r}")
+    head = _head(host, headers.raw)
+    if body or method not in _BODYLESS:
+        head = f"{head}Content-Length: {len(body)}\r\n"
+    return f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
+
+
+@lru_cache(maxsize=1024)
+def _head(host: str, raw: tuple[tuple[str, str], ...]) -> str:
+    """The fields of a request. Cached: a crawl sends the same ones to a host again and again."""
+    headers = checked(Headers(raw)).without(*_FRAMING)
+    if not headers.get("host"):
+        headers = Headers([("Host", host), *headers.without("host").raw])
+    if "accept-encoding" not in headers:
+        headers = Headers([*headers.raw, ("Accept-Encoding", ENCODINGS)])
+    first = sorted(headers.raw, key=lambda field: field[0].lower() != "host")
+    # Text beyond latin-1 goes out as UTF-8, which is what servers take it for.
+    return "".join(f"{name}: {value}\r\n" for name, value in first).encode().decode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The status line and the fields of an answer; text is latin-1, so that no byte is lost (RFC 9110 §5.5)."""
+
+    status: int
+    headers: Headers
+    version: str
+    #: Bytes that the answer declares, where it does so in Content-Length.
+    length: int | None
+
+
+class Exchange:
+    """One request's answer, read from bytes as they come.
+
+    ``feed`` takes what arrived (b"" for the end); ``head`` is there once it is complete; ``take`` gives the body's bytes,
+    still encoded, since the last call; ``done`` says that the answer is complete.
+    """
+
+    __slots__ = ("_engine", "_interim", "_limit", "_method", "_pieces", "_started", "done", "head", "received", "size")
+
+    def __init__(self, method: str, *, max_size: int) -> None:
+        self.head: Head | None = None
+        self.done = False
+        self.received = 0  # bytes from the peer, all counted
+        self.size = 0  # bytes of the body as sent
+        self._method, self._limit = method, max_size
+        self._started = False
+        self._interim = 0
+        self._pieces: list[bytes] = []
+        # The limit on heads is ours: h11's own is skipped when one read brings the whole head.
+        self._engine = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * MAX_HEAD)
+        self._engine.send(_sent(method))
+        self._engine.send(_END)
+
+    def __repr__(self) -> str:
+        status = self.head.status if self.head else "no head"
+        return f"<Exchange {self._method} {status}, {self.size} bytes of body{', done' if self.done else ''}>"
+
+    @property
+    def phase(self) -> str:
+        """What is being received: head or body."""
+        return "body" if self.head else "head"
+
+    def feed(self, data: bytes) -> bool:
+        """Take what the peer sent; whether the answer is complete."""
+        self.received += len(data)
+        if not self._started:
+            data = self._start(data)
+        try:
+            self._engine.receive_data(data)
+            while not self.done and self._step():
+                pass
+        except h11.RemoteProtocolError as error:
+            raise BadResponse(_words(error), phase=self.phase) from None
+        return self.done
+
+    def take(self) -> bytes:
+        """The bytes of the body that have come since the last call, as they were sent."""
+        pieces, self._pieces = self._pieces, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection may carry another request: done, kept alive, nothing left over (RFC 9112 §9.3)."""
+        if not self.done or self.head is None or self._engine.trailing_data != (b"", False):
+            return False
+        # h11 ends in MUST_CLOSE unless both sides keep the connection.
+        return self._engine.their_state is h11.DONE and not self._ambiguous
+
+    @property
+    def _ambiguous(self) -> bool:
+        """Whether length and chunks were both declared: chunks win, and the connection ends (RFC 9112 §6.3)."""
+        assert self.head is not None
+        headers = self.head.headers
+        return "transfer-encoding" in headers and "content-length" in headers
+
+    def _start(self, data: bytes) -> bytes:
+        """Drop empty lines before the status line, and notice early what is no HTTP/1 at all."""
+        if not data:
+            raise BadResponse("closed without an answer", phase="head")
+        data = data.lstrip(b"\r\n")
+        if self.received - len(data) > _MAX_PADDING:
+            raise BadResponse("empty lines instead of a status line", phase="head")
+        self._started = bool(data)
+        if data and not b"HTTP/1.".startswith(data[:7]):
+            raise BadResponse(f"the answer is not HTTP/1: it begins {data[:20]!r}", phase="head")
+        return data or b""
+
+    def _step(self) -> bool:
+        """Let the engine read one event; False if it needs more bytes."""
+        event = self._engine.next_event()
+        kind = type(event)
+        if kind is h11.Data:
+            self._take_body(event.data)  # type: ignore[union-attr]
+        elif kind is h11.EndOfMessage:
+            self.done = True  # trailers are left alone: they may not change what the head said (RFC 9110 §6.5.1)
+        elif kind is h11.Response:
+            self._take_head(event)
+        elif kind is h11.InformationalResponse:
+            self._take_interim()
+        else:
+            if self.head is None and self.received > MAX_HEAD:
+                raise TooLarge(f"a head of more than {MAX_HEAD} bytes", phase="head")
+            return False
+        return True
+
+    def _take_body(self, data: bytearray) -> None:
+        self.size += len(data)
+        if self.size > self._limit:
+            raise TooLarge(f"a body of more than {self._limit} bytes")
+        self._pieces.append(bytes(data))
+
+    def _take_interim(self) -> None:
+        self._interim += 1
+        if self._interim > MAX_INTERIM:
+            raise BadResponse(f"more than {MAX_INTERIM} interim responses", phase="head")
+
+    def _take_head(self, event: Any) -> None:
+        raw = event.headers.raw_items()
+        if len(raw) > MAX_FIELDS:
+            raise TooLarge(f"a head of {len(raw)} fields", phase="head")
+        if self.received > MAX_HEAD and sum(len(name) + len(value) + 4 for name, value in raw) > MAX_HEAD:
+            raise TooLarge(f"a head of more than {MAX_HEAD} bytes", phase="head")
+        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
+        length = headers.get("content-length") if "transfer-encoding" not in headers else None
+        self.head = Head(event.status_code, headers, event.http_version.decode(), int(length) if length else None)
+        if self.head.length is not None and self.head.length > self._limit and self._has_body:
+            raise TooLarge(f"a body of {self.head.length} bytes, which is more than {self._limit}")
+
+    @property
+    def _has_body(self) -> bool:
+        assert self.head is not None
+        return self._method != "HEAD" and self.head.status not in (204, 304)
+
+
+@lru_cache(maxsize=64)
+def _sent(method: str) -> h11.Request:
+    """What the engine is told was sent: enough to know how the answer is framed."""
+    return h11.Request(method=method, target="/", headers=[("Host", "h")])
+
+
+def _words(error: h11.RemoteProtocolError) -> str:
+    """The engine's message, kept to a line."""
+    return str(error)[:200]

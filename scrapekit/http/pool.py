@@ -1,0 +1,123 @@
+"""Idle connections, kept for the next request to the same origin.
+
+One synchronous method decides what is used and what goes; the caller closes what ``dropped`` hands it. No I/O but a look
+at whether something has arrived; the clock is handed in.
+
+Invariant: every connection here is idle, in ``_idle`` (the longest idle first) and in its origin's list; one on which
+anything arrived while idle is never given out: it would be read as the answer to the next request (RFC 9112 §9.5, §11.1).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+from scrapekit.http.connection import Connection, State
+
+MAX_IDLE: Final = 100  # connections, over all origins
+IDLE_SECONDS: Final = 60.0  # beyond it servers have mostly closed; NAT forgets at 60 to 300
+MAX_AGE: Final = 600.0  # seconds from the connect, so that a change in DNS is followed in time
+#: A server that says it keeps a connection for n seconds is left alone this long before.
+_MARGIN: Final = 1.0
+
+
+class Pool:
+    """At most ``max_idle`` idle connections. Times in seconds of ``now``."""
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        max_idle: int = MAX_IDLE,
+        idle_seconds: float = IDLE_SECONDS,
+        max_age: float = MAX_AGE,
+    ) -> None:
+        self._now, self._max_idle = now, max_idle
+        self._idle_seconds, self._max_age = idle_seconds, max_age
+        self._idle: dict[Connection, None] = {}
+        self._by_origin: defaultdict[str, list[Connection]] = defaultdict(list)
+        self._closing: list[Connection] = []
+        self._closed = False
+
+    def __repr__(self) -> str:
+        each = ", ".join(f"{origin}: {len(kept)}" for origin, kept in sorted(self._by_origin.items()))
+        closing = f"; {len(self._closing)} closing" if self._closing else ""
+        return f"<Pool {len(self._idle)} idle{f' ({each})' if each else ''}{closing}>"
+
+    def has(self, origin: str) -> bool:
+        """Whether ``take`` would give a connection now."""
+        now = self._now()
+        return any(self._fit(connection, now) for connection in self._by_origin.get(origin, ()))
+
+    def take(self, origin: str) -> Connection | None:
+        """The connection to that origin that was used last, if one is fit; it is the caller's then."""
+        return self._settle(origin, None)
+
+    def give(self, connection: Connection) -> None:
+        """Take a connection back after an exchange: kept if it is idle and there is room."""
+        self._settle(None, connection)
+
+    def dropped(self) -> Connection | None:
+        """One that is to be closed by the caller; each is given once."""
+        return self._closing.pop() if self._closing else None
+
+    def shut(self) -> None:
+        """Let go of all, and keep none that is given from now on."""
+        self._closed = True
+        for connection in list(self._idle):
+            self._drop(connection)
+
+    def _settle(self, wanted: str | None, given: Connection | None) -> Connection | None:
+        """The one place that decides: what has expired goes, what is given stays if it may, what is wanted is found."""
+        now = self._now()
+        self._expire(now)
+        if given is not None and given.state is not State.CLOSED:
+            self._keep(given, now)
+        kept = self._by_origin.get(wanted) if wanted is not None else None
+        while kept:
+            connection = kept[-1]
+            if self._fit(connection, now):
+                self._forget(connection)
+                return connection
+            self._drop(connection)
+            kept = self._by_origin.get(wanted)  # type: ignore[arg-type]
+        return None
+
+    def _expire(self, now: float) -> None:
+        """Drop what has been idle too long; the order of ``_idle`` makes this a look at the first one."""
+        while self._idle:
+            oldest = next(iter(self._idle))
+            if now - oldest.since < self._idle_seconds:
+                return
+            self._drop(oldest)
+
+    def _keep(self, connection: Connection, now: float) -> None:
+        if self._closed or self._max_idle < 1 or connection.state is not State.IDLE:
+            self._closing.append(connection)
+            return
+        if len(self._idle) >= self._max_idle:
+            self._drop(next(iter(self._idle)))
+        connection.since = now
+        self._idle[connection] = None
+        self._by_origin[connection.origin].append(connection)
+
+    def _fit(self, connection: Connection, now: float) -> bool:
+        promised = self._idle_seconds if connection.keep is None else connection.keep - _MARGIN
+        return (
+            now - connection.since < min(self._idle_seconds, promised)
+            and now - connection.born < self._max_age
+            and connection.quiet()
+        )
+
+    def _drop(self, connection: Connection) -> None:
+        self._forget(connection)
+        self._closing.append(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        del self._idle[connection]
+        kept = self._by_origin[connection.origin]
+        kept.remove(connection)
+        if not kept:
+            del self._by_origin[connection.origin]

@@ -24,7 +24,7 @@ FLOORS = {
     "tomlfile": 2, "tables": 2, "hostrules": 2, "complaint": 2, "config": 2, "robots": 2, "throttle": 2, "retry": 2,
     "spider": 2,
     "http": 3, "frontier": 3, "sinks": 3, "origins": 3, "hosts": 3, "registry": 3,
-    "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4,
+    "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4, "project": 4,
     "testing": 5, "demo": 5, "watch": 5,
     "cli": 6, "__init__": 7, "__main__": 7,
 }  # fmt: skip

@@ -1,0 +1,134 @@
+"""Where a page leads: its links as the HTML standard has them, and what the page asks of robots.
+
+The hot path of every crawl. So hrefs are told apart as they stand before any of them is joined, and only nodes that
+carry a link are ever looked at from here; the rest is done by the selector engine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Union
+
+from scrapekit.markup import Node, Tree, select, text_of
+
+Patterns = Union[str, re.Pattern[str], Iterable[Union[str, re.Pattern[str]]]]
+Join = Callable[[str], Union[str, None]]
+
+#: What a person can click (HTML standard §4.6.1): a and area with an href, and nothing else.
+_EVERY: Final = ":is(a, area)[href]"
+_FOLLOWED: Final = ':is(a, area)[href]:not([rel~="nofollow" i])'
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of a page: its absolute URL, its text, and whether the page marks it ``rel=nofollow``."""
+
+    url: str
+    text: str
+    nofollow: bool = False
+
+
+def base_href(tree: Tree) -> str | None:
+    """The href of the first <base> that has one (HTML standard §4.2.3)."""
+    for node in tree.tags("base"):
+        href = node.attrs.sget("href", None)
+        if href is not None:
+            return href
+    return None
+
+
+def href_of(node: Node) -> str | None:
+    """What the node itself links to: its href, else its src."""
+    attrs = node.attrs
+    href = attrs.sget("href", None)
+    return href if href is not None else attrs.sget("src", None)
+
+
+def is_nofollow(node: Node) -> bool:
+    """Whether the node says ``rel=nofollow``."""
+    rel = node.attrs.get("rel")
+    return rel is not None and "nofollow" in rel.lower().split()
+
+
+def link_nodes(scope: Tree | Node, css: str | None, nofollow: bool) -> list[Node]:
+    """The nodes that link, in document order, without those marked nofollow unless asked for.
+
+    With ``css``: what it matches, if that links by itself (an <a>, but also an <img> or <link>), else the links inside.
+    """
+    query = _EVERY if nofollow else _FOLLOWED
+    if css is None:
+        return scope.css(query)
+    found: dict[int, Node] = {}
+    for node in select(scope, css):
+        if href_of(node) is None:
+            found.update((each.mem_id, each) for each in node.css(query))
+        elif nofollow or not is_nofollow(node):
+            found[node.mem_id] = node
+    return list(found.values())
+
+
+def urls_of(nodes: Iterable[Node], join: Join) -> Iterator[str]:
+    """The URLs that the nodes link to, each once, in the order of their first mention."""
+    return unique_urls((href_of(node) for node in nodes), join)
+
+
+def unique_urls(hrefs: Iterable[str | None], join: Join) -> Iterator[str]:
+    """The absolute URLs of hrefs, each once; what is not http or https, or malformed, is left out."""
+    known: set[str | None] = {None}
+    given: set[str | None] = {None}
+    for href in hrefs:
+        if href in known:
+            continue
+        known.add(href)
+        url = join(href)  # type: ignore[arg-type]
+        if url not in given:
+            given.add(url)
+            yield url  # type: ignore[misc]
+
+
+def links_of(nodes: Iterable[Node], join: Join) -> Iterator[Link]:
+    """The links of the nodes, unique by URL: the first mention counts."""
+    seen: set[str | None] = {None}
+    for node in nodes:
+        url = join(href_of(node) or "")
+        if url is not None and url not in seen:
+            seen.add(url)
+            yield Link(url, text_of(node), is_nofollow(node))
+
+
+def wanted(links: Iterable[Link], allow: Patterns = (), deny: Patterns = ()) -> Iterator[Link]:
+    """Those whose URL one of ``allow`` is found in, if any is given, and none of ``deny``."""
+    allowed, denied = _compiled(allow), _compiled(deny)
+    for link in links:
+        if allowed and not any(pattern.search(link.url) for pattern in allowed):
+            continue
+        if not any(pattern.search(link.url) for pattern in denied):
+            yield link
+
+
+def _compiled(patterns: Patterns) -> list[re.Pattern[str]]:
+    if isinstance(patterns, (str, re.Pattern)):
+        patterns = (patterns,)
+    return [re.compile(pattern) for pattern in patterns]
+
+
+# ---- what the page asks of robots ----
+
+#: A field for one robot alone begins with its name and a colon; these names are rules, not robots.
+_VALUED: Final = ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview")
+
+
+def directives_of(tree: Tree, fields: Iterable[str]) -> frozenset[str]:
+    """What <meta name=robots> and X-Robots-Tag ask of every robot, in lower case; ``none`` is read as its two parts."""
+    head = tree.head
+    metas = head.css('meta[name="robots" i]') if head is not None else []
+    texts = [node.attrs.get("content") or "" for node in metas] + [field for field in fields if not _names_robot(field)]
+    tokens = {token.strip().lower() for text in texts for token in text.split(",")} - {""}
+    return frozenset(tokens | {"noindex", "nofollow"} if "none" in tokens else tokens)
+
+
+def _names_robot(field: str) -> bool:
+    name, colon, _ = field.partition(":")
+    return bool(colon) and "," not in name and name.strip().lower() not in _VALUED

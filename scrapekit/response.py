@@ -1,0 +1,300 @@
+"""What came back: the bytes, and the page that is in them.
+
+The text is decoded and the page parsed when first asked for, once, and both are let go by ``release()`` when the
+callback is done. A response notes what reading items from it met: ``rejected`` and ``misses``.
+
+Does not fetch, and does not know who asks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Union
+
+from scrapekit.encoding import HTML_TYPES, decode, essence, is_binary, is_html
+from scrapekit.errors import BadResponse, BadStatus, BadURL, ItemError
+from scrapekit.headers import Headers
+from scrapekit.item import ItemT, read_item, read_items
+from scrapekit.links import (
+    Link,
+    Patterns,
+    base_href,
+    directives_of,
+    href_of,
+    is_nofollow,
+    link_nodes,
+    links_of,
+    unique_urls,
+    wanted,
+)
+from scrapekit.markup import Node, Tree, parse, select, select_first, text_of
+from scrapekit.request import Request
+from scrapekit.url import Base
+
+#: What may be followed: a URL (relative ones are joined to the page), a node that links, or a Link.
+Target = Union[str, Node, Link]
+Callback = Union[str, Callable[..., Any], None]
+
+_NO_HEADERS: Final = Headers()
+
+
+class Response:
+    """One answer: ``url`` is the final one, after redirects, and ``history`` the URLs before it.
+
+    ``elapsed`` is in seconds, ``address`` the peer's. Everything that reads the page (``css``, ``links``, ``items`` …)
+    raises TooComplex for markup that would take the parser minutes. A body that is neither HTML nor XML reads as an
+    empty page.
+    """
+
+    __slots__ = (
+        "_base",
+        "_decoded",
+        "_tree",
+        "address",
+        "body",
+        "elapsed",
+        "headers",
+        "history",
+        "misses",
+        "rejected",
+        "request",
+        "status",
+        "url",
+    )
+
+    def __init__(
+        self,
+        url: str,
+        request: Request | None = None,
+        status: int = 200,
+        headers: Headers = _NO_HEADERS,
+        body: bytes = b"",
+        *,
+        elapsed: float = 0.0,
+        history: tuple[str, ...] = (),
+        address: str = "",
+    ) -> None:
+        self.url = url
+        self.request = request
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.elapsed = elapsed
+        self.history = history
+        self.address = address
+        #: Items that did not validate, and how often each selector matched nothing, as "Model.field query".
+        self.rejected: list[ItemError] = []
+        self.misses: Counter[str] = Counter()
+        self._decoded: tuple[str, str] | None = None
+        self._tree: Tree | None = None
+        self._base: Base | None = None
+
+    @classmethod
+    def from_html(cls, url: str, html: str, status: int = 200) -> Response:
+        """A response for tests, as if ``html`` had been fetched from ``url``."""
+        return cls(url, Request(url), status, Headers({"Content-Type": "text/html; charset=utf-8"}), html.encode())
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.url}>"
+
+    def release(self) -> None:
+        """Let go of text and tree; they come back if asked for. Many trees kept alive make parsing slow."""
+        self._tree = self._decoded = self._base = None
+
+    # ---- the answer ----
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx or 3xx."""
+        return 200 <= self.status < 400
+
+    def raise_for_status(self) -> Response:
+        """This response, if it is ``ok``. Raises BadStatus otherwise."""
+        if not self.ok:
+            raise BadStatus(self.status, response=self, url=self.url, address=self.address)
+        return self
+
+    @property
+    def encoding(self) -> str:
+        """The name of the encoding, as the WHATWG's standards find it."""
+        return self._text[1]
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that the encoding does not have are U+FFFD."""
+        return self._text[0]
+
+    @property
+    def _text(self) -> tuple[str, str]:
+        if self._decoded is None:
+            self._decoded = decode(self.body, self.headers.get("content-type"))
+        return self._decoded
+
+    def json(self) -> Any:
+        """The body as JSON: in UTF-8, -16 or -32, or else as Content-Type says. Raises BadResponse."""
+        try:
+            return json.loads(self.body)
+        except UnicodeDecodeError:
+            pass
+        except (ValueError, RecursionError) as error:
+            raise BadResponse(f"the body is not JSON: {error}", url=self.url, phase="body") from None
+        try:
+            return json.loads(self.text)
+        except (ValueError, RecursionError) as error:
+            raise BadResponse(f"the body is not JSON: {error}", url=self.url, phase="body") from None
+
+    # ---- the page ----
+
+    @property
+    def tree(self) -> Tree:
+        """The parsed page. Raises TooComplex."""
+        if self._tree is None:
+            self._tree = parse(self.text if self._has_markup() else "")
+        return self._tree
+
+    def _has_markup(self) -> bool:
+        """Whether the body is to be parsed: HTML or XML, or undeclared and not binary."""
+        declared = self.headers.get("content-type")
+        if is_html(declared, self.body):
+            return True
+        kind = essence(declared)
+        return (not kind or kind.endswith(("/xml", "+xml"))) and kind not in HTML_TYPES and not is_binary(self.body)
+
+    def css(self, query: str) -> list[Node]:
+        """The nodes that match, in document order. Raises BadSelector."""
+        return select(self.tree, query)
+
+    def css_first(self, query: str) -> Node | None:
+        """The first node that matches, or None. Raises BadSelector."""
+        return select_first(self.tree, query)
+
+    @property
+    def title(self) -> str:
+        """The page's title, white space squeezed; empty if it has none."""
+        tree = self.tree
+        node = tree.head.css_first("title") if tree.head is not None else None
+        node = node if node is not None else tree.css_first("title")
+        return text_of(node) if node is not None else ""
+
+    @property
+    def directives(self) -> frozenset[str]:
+        """What meta robots and X-Robots-Tag ask of every robot, such as ``noindex``, in lower case."""
+        return directives_of(self.tree, self.headers.get_all("x-robots-tag"))
+
+    def item(self, model: type[ItemT], **known: Any) -> ItemT | None:
+        """The first item of that class; None if there is none, or if it does not validate (see ``rejected``).
+
+        ``known`` fills what the page does not hold, such as ``url=response.url``.
+        """
+        return read_item(model, self._root, self, known)
+
+    def items(self, model: type[ItemT], **known: Any) -> Iterator[ItemT]:
+        """Every item of that class, in document order; one that does not validate goes to ``rejected`` instead."""
+        return read_items(model, self._root, self, known)
+
+    @property
+    def _root(self) -> Node:
+        root = self.tree.root
+        assert root is not None  # a document always has its <html>
+        return root
+
+    # ---- where it leads ----
+
+    @property
+    def base(self) -> Base:
+        """What links are joined to: the first <base href> that is a URL for that, else the page's own."""
+        if self._base is None:
+            own = Base(self.url, self.encoding)
+            href = base_href(self.tree)
+            there = own.join(href) if href is not None else None
+            self._base = Base(there, self.encoding) if there is not None else own
+        return self._base
+
+    def absolute(self, href: str) -> str | None:
+        """The canonical URL of a link on this page; None if it is malformed, or neither http nor https."""
+        return self.base.join(href)
+
+    def urljoin(self, href: str) -> str:
+        """The canonical URL of a link on this page. Raises BadURL if it is malformed, or neither http nor https."""
+        url = self.base.join(href)
+        if url is None:
+            raise BadURL(href)
+        return url
+
+    def links(
+        self, *, allow: Patterns = (), deny: Patterns = (), css: str | None = None, nofollow: bool = False
+    ) -> list[Link]:
+        """The page's links (a and area), unique by URL, in document order.
+
+        ``allow`` and ``deny`` are regular expressions searched in the absolute URL; ``css`` keeps to the links that it
+        matches, or that are inside of what it matches. Links marked ``rel=nofollow``, or all of them on a page that
+        says so of itself, are left out unless ``nofollow=True``.
+        """
+        links = links_of(self._link_nodes(css, nofollow), self.base.join)
+        return list(wanted(links, allow, deny) if allow or deny else links)
+
+    def follow(self, target: Target, callback: Callback = None, **fields: Any) -> Request:
+        """A request for a link of this page, in the page's cookie jar; ``fields`` are those of Request.
+
+        Raises BadURL for what does not link, or not by http or https.
+        """
+        href = _href(target)
+        if href is None:
+            raise BadURL(str(target), "has neither href nor src, nor a link inside")
+        return Request(self.urljoin(href), callback, **self._fields(fields))
+
+    def follow_all(
+        self,
+        urls: Iterable[Target] | None = None,
+        callback: Callback = None,
+        *,
+        css: str | None = None,
+        nofollow: bool = False,
+        **fields: Any,
+    ) -> Iterator[Request]:
+        """Requests for ``urls``, or for the links at ``css``, or for all links of the page; each URL once.
+
+        What cannot be fetched (``mailto:``, malformed) is left out, and so are links marked nofollow, as in ``links``,
+        unless ``nofollow=True``; a URL given as str is always followed.
+        """
+        if isinstance(urls, str):
+            raise TypeError(f"follow_all takes a list of URLs or nodes; did you mean css={urls!r}?")
+        if urls is not None and css is not None:
+            raise TypeError("follow_all takes urls or css=, not both")
+        hrefs = (href_of(node) for node in self._link_nodes(css, nofollow)) if urls is None else _hrefs(urls, nofollow)
+        return self._requests(unique_urls(hrefs, self.base.join), callback, self._fields(fields))
+
+    def _requests(self, urls: Iterable[str], callback: Callback, fields: dict[str, Any]) -> Iterator[Request]:
+        for url in urls:
+            yield Request(url, callback, **fields)
+
+    def _link_nodes(self, css: str | None, nofollow: bool) -> list[Node]:
+        if not nofollow and "nofollow" in self.directives:
+            return []
+        return link_nodes(self.tree, css, nofollow)
+
+    def _fields(self, fields: dict[str, Any]) -> dict[str, Any]:
+        if self.request is not None and self.request.jar:
+            fields.setdefault("jar", self.request.jar)
+        return fields
+
+
+def _href(target: Target) -> str | None:
+    if isinstance(target, str):
+        return target
+    if isinstance(target, Link):
+        return target.url
+    own = href_of(target)
+    return own if own is not None else next((href_of(node) for node in link_nodes(target, None, nofollow=True)), None)
+
+
+def _hrefs(targets: Iterable[Target], nofollow: bool) -> Iterator[str | None]:
+    for target in targets:
+        if isinstance(target, str) or nofollow or not _marked(target):
+            yield _href(target)
+
+
+def _marked(target: Node | Link) -> bool:
+    return target.nofollow if isinstance(target, Link) else is_nofollow(target)

@@ -151,7 +151,7 @@ class Settings(tables.Tables):
                 path = (*rule, *leaf)
                 name = "--set" if self._is_set(path) else f"[{dotted(rule)}]"
                 given[dotted(leaf).lower()] = Given(dotted(leaf), value, name, self.line(path))
-        return [row for row in given.values() if row.value != "" or not row.key.startswith("headers.")]
+        return list(given.values())
 
     def line(self, path: KeyPath) -> int | None:
         """The line of the file on which a key stands; none where it is a default or comes from ``--set``."""

@@ -123,11 +123,13 @@ def _candidates(host: str) -> list[str]:
 
 
 def _merge(rules: Iterable[Limits]) -> Limits:
-    """Key by key, the later over the earlier; header fields one by one, an empty value leaving a field out."""
+    """Key by key, the later over the earlier; header fields one by one.
+
+    An empty field stays, for it says that none of that name is to be sent, not even one of ours.
+    """
     values: dict[str, Any] = {}
     headers = Headers()
     for rule in rules:
         values.update((key, getattr(rule, key)) for key in rule.model_fields_set)
         headers = headers.updated(rule.headers)
-    empty = [name for name, value in headers.raw if not value]
-    return Limits.model_construct(**values | {"headers": headers.without(*empty)})
+    return Limits.model_construct(**values | {"headers": headers})

@@ -253,7 +253,7 @@ def test_headers_merge_field_by_field(read: Load) -> None:
 limits.headers = {Accept = "a", X-One = "1", X-Two = "2"}
 hosts."h.test".headers = {accept = "b", X-Two = ""}
 """)
-    assert settings.limits_for("h.test").headers == Headers([("X-One", "1"), ("accept", "b")])
+    assert settings.limits_for("h.test").headers == Headers([("X-One", "1"), ("accept", "b"), ("X-Two", "")])
     assert settings.limits_for("x.test").headers == Headers([("Accept", "a"), ("X-One", "1"), ("X-Two", "2")])
 
 
@@ -586,7 +586,11 @@ def test_explain_agrees_with_the_limits_in_force(read: Load) -> None:
 def test_explain_lists_header_fields_one_by_one(read: Load) -> None:
     settings = read("[limits]\nheaders = {A = '1', B = '2', C = '3'}\n[hosts.'h.test'.headers]\na = '4'\nC = ''")
     rows = [row for row in settings.explain("h.test") if row.key.startswith("headers")]
-    assert rows == [("headers.a", "4", '[hosts."h.test"]', 4), ("headers.B", "2", "[limits]", 2)]
+    assert rows == [
+        ("headers.a", "4", '[hosts."h.test"]', 4),
+        ("headers.B", "2", "[limits]", 2),
+        ("headers.C", "", '[hosts."h.test"]', 5),
+    ]
 
 
 def test_the_origin_of_a_value_is_the_file_the_command_line_or_the_default(read: Load) -> None:

@@ -1,0 +1,155 @@
+"""The README and the documentation are true: every block in them is executed, every table is compared to the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from scrapekit import config, retry, tables
+from scrapekit.errors import ConnectFailed, FetchTimeout, ProxyFailed, ResolveFailed
+from tests import settings_table
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+#: What a block may be. `text` is what a program prints, or a drawing.
+LANGUAGES = {"python", "toml", "sh", "text"}
+_FENCE = re.compile(r"^```(?P<language>\S*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block: its page, the line on which its text begins, and that text."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text()
+    return [
+        Block(page.name, text.count("\n", 0, found.start("text")) + 1, found["language"], found["text"])
+        for found in _FENCE.finditer(text)
+    ]
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+def every(language: str):
+    return pytest.mark.parametrize("block", [each for each in BLOCKS if each.language == language], ids=str)
+
+
+def test_there_are_blocks_of_every_kind():
+    assert {block.language for block in BLOCKS} == LANGUAGES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_fence_is_closed_and_read(page):
+    assert page.read_text().count("```") == 2 * len(blocks_of(page))
+
+
+@every("toml")
+def test_settings_shown_are_valid(block, tmp_path):
+    (tmp_path / "scrapekit.toml").write_text(block.text)
+    settings = config.load(tmp_path / "scrapekit.toml")
+    assert settings.identity.contact, "an example that would be refused outside of loopback"
+
+
+def commands(block: Block) -> list[list[str]]:
+    lines = (line.strip() for line in block.text.replace("\\\n", " ").splitlines())
+    return [shlex.split(line, comments=True) for line in lines if line and not line.startswith("#")]
+
+
+@every("sh")
+def test_commands_shown_exist(block):
+    for program, *arguments in commands(block):
+        CHECKS[program](arguments)
+
+
+def _is_target(arguments: list[str]) -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert arguments[0] in targets
+
+
+def _is_module(arguments: list[str]) -> None:
+    flag, module, *_ = arguments
+    assert flag == "-m"
+    assert module == "scrapekit" or ROOT.joinpath(*module.split(".")).with_suffix(".py").is_file()
+
+
+def _is_ours(arguments: list[str]) -> None:
+    """The command line takes these arguments; nothing is run."""
+    import click
+
+    from scrapekit import cli
+
+    command, name = cli.commands, "scrapekit"
+    while True:
+        context = command.make_context(name, list(arguments), resilient_parsing=False)
+        if not isinstance(command, click.Group):
+            return
+        name, found, arguments = command.resolve_command(context, [*context._protected_args, *context.args])
+        assert found is not None, name
+        command = found
+
+
+#: program     what must hold of its arguments
+CHECKS = {
+    "make": _is_target,
+    "scrapekit": _is_ours,
+    "python": _is_module,
+    "cd": lambda arguments: None,
+    "pip": lambda arguments: None,
+    ".ci/run": lambda arguments: None,
+}
+
+
+# The settings.
+
+
+def test_the_reference_of_settings_is_what_the_models_say():
+    message = "run: python -m tests.settings_table"
+    assert settings_table.between(settings_table.PAGE.read_text()) == settings_table.made().strip("\n"), message
+
+
+def test_every_setting_is_read_somewhere():
+    sources = [path for path in (ROOT / "scrapekit").rglob("*.py") if path.name != "tables.py"]
+    used = {
+        node.attr
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    unused = [f"{table}.{name}" for table, name, *_ in tables.reference() if name not in used]
+    assert unused == [], "settings that nobody reads are promises that nobody keeps"
+
+
+# The tables of the page on politeness.
+
+#: row in the page                                kind in the code
+RETRIED = {
+    "timeout": [FetchTimeout],
+    "connection refused, reset or cut": [ConnectFailed],
+    "no address for the name": [ResolveFailed],
+}
+
+
+def test_what_is_tried_again_is_what_the_page_says():
+    page = (ROOT / "docs" / "politeness.md").read_text()
+    rows = re.findall(r"^\| (.+) \| (\d) times? \| (\d+) s \|$", page, re.MULTILINE)
+    said = {}
+    for what, times, wait in rows:
+        kinds = RETRIED.get(what) or [int(status) for status in what.split(", ")]
+        said.update(dict.fromkeys(kinds, retry.Retry(int(times), float(wait))))
+    known = {kind: rule for kind, rule in retry.RETRY.items() if kind is not ProxyFailed}  # proxies are yet to come
+    assert said == known

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -400,11 +399,6 @@ def test_tables_of_a_python_program_are_checked_alike() -> None:
 def test_the_user_agent_begins_with_the_name_and_holds_the_contact(read: Load) -> None:
     assert read(EXAMPLE).user_agent == f"examplebot (+https://example.org/bot) scrapekit/{VERSION}"
     assert Settings().user_agent == f"scrapekit/{VERSION}"
-
-
-def test_the_version_is_that_of_the_distribution() -> None:
-    project = Path(__file__).parents[1] / "pyproject.toml"
-    assert tomllib.loads(project.read_text())["project"]["version"] == VERSION
 
 
 def test_a_user_agent_of_one_s_own_must_hold_the_name_for_which_robots_txt_is_read(read: Load) -> None:

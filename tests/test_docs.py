@@ -8,11 +8,13 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 from scrapekit import config, retry, tables
+from scrapekit.cli.app import program
 from scrapekit.errors import ConnectFailed, FetchTimeout, ProxyFailed, ResolveFailed
-from tests import settings_table
+from tests import reference
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -72,8 +74,8 @@ def commands(block: Block) -> list[list[str]]:
 
 @every("sh")
 def test_commands_shown_exist(block):
-    for program, *arguments in commands(block):
-        CHECKS[program](arguments)
+    for name, *arguments in commands(block):
+        CHECKS[name](arguments)
 
 
 def _is_target(arguments: list[str]) -> None:
@@ -89,18 +91,13 @@ def _is_module(arguments: list[str]) -> None:
 
 def _is_ours(arguments: list[str]) -> None:
     """The command line takes these arguments; nothing is run."""
-    import click
-
-    from scrapekit import cli
-
-    command, name = cli.commands, "scrapekit"
-    while True:
-        context = command.make_context(name, list(arguments), resilient_parsing=False)
-        if not isinstance(command, click.Group):
-            return
-        name, found, arguments = command.resolve_command(context, [*context._protected_args, *context.args])
-        assert found is not None, name
-        command = found
+    command: click.Command | None = program
+    context, name = None, "scrapekit"
+    while isinstance(command, click.Group):
+        context = command.make_context(name, arguments, parent=context)
+        name, command, arguments = command.resolve_command(context, [*context._protected_args, *context.args])
+    assert command is not None, name
+    command.make_context(name, arguments, parent=context)
 
 
 #: program     what must hold of its arguments
@@ -117,9 +114,9 @@ CHECKS = {
 # The settings.
 
 
-def test_the_reference_of_settings_is_what_the_models_say():
-    message = "run: python -m tests.settings_table"
-    assert settings_table.between(settings_table.PAGE.read_text()) == settings_table.made().strip("\n"), message
+@pytest.mark.parametrize("page", reference.PARTS)
+def test_the_references_are_what_the_code_says(page):
+    assert reference.written(page) == reference.made(page), "run: python -m tests.reference"
 
 
 def test_every_setting_is_read_somewhere():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Union
+from typing import Final, TypeVar, Union, overload
 
 from scrapekit.errors import BadRequest
 
+_T = TypeVar("_T")
 Fields = Union[Mapping[str, Union[str, Iterable[str]]], Iterable[tuple[str, str]]]
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
@@ -24,7 +25,8 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_index", "raw")
 
     def __init__(self, fields: Fields = ()) -> None:
-        self.raw: tuple[tuple[str, str], ...] = tuple(_pairs(fields))
+        # A list is what the wire makes, once for each response.
+        self.raw: tuple[tuple[str, str], ...] = tuple(fields if type(fields) is list else _pairs(fields))
         self._index: dict[str, str] = {}
         for name, value in self.raw:
             self._index.setdefault(name.lower(), value)
@@ -51,6 +53,14 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({list(self.raw)!r})"
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str | _T) -> str | _T: ...
+    def get(self, name: str, /, default: object = None) -> object:
+        """The first value of that name, or the default; Mapping's own goes through an exception for each miss."""
+        return self._index.get(name.lower(), default)
 
     def get_all(self, name: str) -> list[str]:
         """Every value of that name, in the order received."""

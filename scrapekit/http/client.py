@@ -7,7 +7,7 @@ one FetchError with all its facts; a cancellation closes the connection.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
@@ -69,13 +69,13 @@ class Client:
         *,
         deadlines: Deadlines,
         max_size: int,
-        on_sent: Callable[[], None] | None = None,
+        on_sent: Callable[[], Awaitable[None]] | None = None,
         fresh: bool = False,
     ) -> Reply:
         """Send one request and give its answer, whatever its status.
 
         ``url`` is canonical. Host, Content-Length and, if not given, Accept-Encoding are added to ``headers``.
-        ``on_sent`` is called, with no await between, when the first byte was handed to the system. ``max_size`` (bytes)
+        ``on_sent`` is awaited, and must not block, when the first byte was handed to the system. ``max_size`` (bytes)
         holds for the body as sent and as inflated. ``fresh`` asks for a new connection.
 
         Raises FetchError subclasses only, with url, host, address, phase and sent; ``reused`` is set where the request
@@ -89,7 +89,8 @@ class Client:
                 return await connection.ask(method, request, deadlines=deadlines, max_size=max_size, on_sent=on_sent)
             finally:
                 self.pool.give(connection)
-                await self._close_dropped()  # which waits for nobody
+                if self.pool.closing:
+                    await self._close_dropped()  # which waits for nobody
         except FetchError as error:
             error.url, error.host = url, parts.host
             raise

@@ -11,9 +11,9 @@ Knows no URLs. Raises FetchError subclasses with phase, sent and reused set; OSE
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 from scrapekit.errors import BadResponse, ConnectFailed, FetchError, FetchTimeout
@@ -28,7 +28,7 @@ READ: Final = 65536  # bytes asked for at once
 _KEEP: Final = re.compile(r"timeout=(\d{1,6})", re.ASCII | re.IGNORECASE)
 
 
-class State(Enum):
+class State(StrEnum):
     FRESH = "fresh"
     BUSY = "busy"
     IDLE = "idle"
@@ -112,19 +112,23 @@ class Connection:
         *,
         deadlines: Deadlines,
         max_size: int,
-        on_sent: Callable[[], None] | None = None,
+        on_sent: Callable[[], Awaitable[None]] | None = None,
     ) -> Reply:
         """Send a request's bytes and give the answer; afterwards the connection is idle or closed.
 
-        ``on_sent`` is called as soon as the first byte was handed to the system. Raises FetchTimeout, ConnectFailed,
+        ``on_sent`` is awaited as soon as the first byte was handed to the system. Raises FetchTimeout, ConnectFailed,
         BadResponse or TooLarge; ``reused`` is set on an error only where the connection had served before, was cut,
         and no byte of the answer had come: that one may be put back without counting.
         """
         self._become(State.BUSY)
         talk = _Talk(self._stream, method, max_size, on_sent)
         try:
-            reply = await self._reply(talk, request, deadlines)
-        except BaseException:
+            await talk.play(request, deadlines)
+            reply = self._reply(talk)
+        except (FetchError, OSError, Expired) as error:
+            await self.close()
+            return self._despite(error, talk)
+        except BaseException:  # a cancellation is none of Exception
             await self.close()
             raise
         self.served += 1
@@ -135,24 +139,29 @@ class Connection:
             await self.close()
         return reply
 
-    async def _reply(self, talk: _Talk, request: bytes, deadlines: Deadlines) -> Reply:
-        reused = self.served > 0
-        exchange = talk.exchange
-        try:
-            await talk.play(request, deadlines)
-        except (FetchError, OSError, Expired) as error:
-            failure = _translated(error, talk)
-            failure.address, failure.sent = self.address, talk.sent > 0
-            if not _leads_on(exchange.head):
-                failure.reused = reused and not exchange.received and isinstance(failure, ConnectFailed)
-                raise failure from None
-            talk.body = b""
+    def _reply(self, talk: _Talk) -> Reply:
+        exchange, reused = talk.exchange, self.served > 0
         head = exchange.head
         assert head is not None
         if reused and head.status == 408 and not exchange.reusable:
             # The server gave up waiting on the idle connection just as we wrote (RFC 9110 §15.5.9).
-            raise ConnectFailed("408 on an idle connection", address=self.address, phase="head", sent=True, reused=True)
+            raise ConnectFailed("408 on an idle connection", phase="head")
         return Reply(head.status, head.headers, talk.body, head.version, self.address, exchange.received, reused)
+
+    def _despite(self, error: FetchError | OSError | Expired, talk: _Talk) -> Reply:
+        """The reply that stands in spite of the error, or the error with its facts.
+
+        Where a redirect leads is known once its head is here; its body is for nobody, and is often badly made.
+        """
+        exchange = talk.exchange
+        if exchange.head is not None and exchange.head.status in REDIRECTS and "location" in exchange.head.headers:
+            talk.body = b""
+            return self._reply(talk)
+        failure = _translated(error, talk)
+        failure.address, failure.sent = self.address, talk.sent > 0
+        stale = not exchange.received or (exchange.head is not None and exchange.head.status == 408)
+        failure.reused = self.served > 0 and stale and isinstance(failure, ConnectFailed)
+        raise failure from None
 
 
 class _Talk:
@@ -160,7 +169,9 @@ class _Talk:
 
     __slots__ = ("_decoder", "_max_size", "_on_sent", "_pieces", "_stream", "body", "exchange", "sent", "wrote")
 
-    def __init__(self, stream: Stream, method: str, max_size: int, on_sent: Callable[[], None] | None) -> None:
+    def __init__(
+        self, stream: Stream, method: str, max_size: int, on_sent: Callable[[], Awaitable[None]] | None
+    ) -> None:
         self._stream, self._on_sent, self._max_size = stream, on_sent, max_size
         self.exchange = Exchange(method, max_size=max_size)
         self.sent = 0
@@ -175,41 +186,44 @@ class _Talk:
 
     async def play(self, request: bytes, deadlines: Deadlines) -> None:
         """The whole exchange; ``body`` and ``exchange.head`` hold what came of it."""
+        stream, exchange = self._stream, self.exchange
         async with Limit(min(deadlines.first_byte, deadlines.total)) as limit:
-            await self._write(request)
-            await self._read()
-        if not self.exchange.done:
+            self.sent = await stream.write(request)
+            if self._on_sent is not None:
+                self._on_sent()
+            if self.sent < len(request):
+                await self._write_rest(request)
+            self.wrote = True
+            self._take(await stream.read(READ))
+        if not exchange.done:
             async with Limit(deadlines.total, since=limit.start):
-                while not self.exchange.done:
-                    await self._read()
+                while not exchange.done:
+                    self._take(await stream.read(READ))
         if self._decoder is not None:
             self._decoder.finish()
         self.body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
-    async def _write(self, request: bytes) -> None:
-        self.sent = await self._stream.write(request)
-        if self._on_sent is not None:
-            self._on_sent()
+    async def _write_rest(self, request: bytes) -> None:
         try:
             while self.sent < len(request):
                 self.sent += await self._stream.write(request[self.sent : self.sent + READ])
         except OSError:
             # A server may answer and close before it has read all (RFC 9112 §9.6): what it said is there to be read.
             return
-        self.wrote = True
 
-    async def _read(self) -> None:
+    def _take(self, data: bytes) -> None:
+        """What the peer sent; b"" for its end."""
         exchange = self.exchange
-        exchange.feed(await self._stream.read(READ))
-        data = exchange.take()
-        if not data:
+        exchange.feed(data)
+        body = exchange.take()
+        if not body:
             return
         if not self._pieces and self._decoder is None:
             self._decoder = _decoder(exchange.head, self._max_size)
         if self._decoder is None:
-            self._pieces.append(data)
+            self._pieces.append(body)
         else:
-            self._pieces.extend(self._decoder.feed(data))
+            self._pieces.extend(self._decoder.feed(body))
 
 
 def _decoder(head: Head | None, limit: int) -> Decoder | None:
@@ -231,11 +245,6 @@ def _translated(error: FetchError | OSError | Expired, talk: _Talk) -> FetchErro
         waited = "no answer" if not talk.exchange.received else "no whole answer"
         return FetchTimeout(f"{waited} {error}", phase=talk.phase)
     return ConnectFailed(error.strerror or str(error) or type(error).__name__, phase=talk.phase)
-
-
-def _leads_on(head: Head | None) -> bool:
-    """Whether this is a redirect: where it leads is known, and its body is for nobody."""
-    return head is not None and head.status in REDIRECTS and "location" in head.headers
 
 
 def _promised(headers: Headers) -> float | None:

@@ -12,9 +12,8 @@ Raises BadResponse or TooLarge; every ``h11`` exception ends here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import h11
 
@@ -37,7 +36,6 @@ _METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: Framing is this module's business, whatever the caller's headers say.
 _FRAMING: Final = ("content-length", "transfer-encoding")
 _BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
-_END: Final = h11.EndOfMessage()
 
 
 def request_bytes(method: str, target: str, host: str, headers: Headers, body: bytes = b"") -> bytes:
@@ -67,8 +65,7 @@ def _head(host: str, raw: tuple[tuple[str, str], ...]) -> str:
     return "".join(f"{name}: {value}\r\n" for name, value in first).encode().decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The status line and the fields of an answer; text is latin-1, so that no byte is lost (RFC 9110 §5.5)."""
 
     status: int
@@ -99,7 +96,6 @@ class Exchange:
         # The limit on heads is ours: h11's own is skipped when one read brings the whole head.
         self._engine = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * MAX_HEAD)
         self._engine.send(_sent(method))
-        self._engine.send(_END)
 
     def __repr__(self) -> str:
         status = self.head.status if self.head else "no head"
@@ -117,8 +113,7 @@ class Exchange:
             data = self._start(data)
         try:
             self._engine.receive_data(data)
-            while not self.done and self._step():
-                pass
+            self._read()
         except h11.RemoteProtocolError as error:
             raise BadResponse(_words(error), phase=self.phase) from None
         return self.done
@@ -155,23 +150,23 @@ class Exchange:
             raise BadResponse(f"the answer is not HTTP/1: it begins {data[:20]!r}", phase="head")
         return data or b""
 
-    def _step(self) -> bool:
-        """Let the engine read one event; False if it needs more bytes."""
-        event = self._engine.next_event()
-        kind = type(event)
-        if kind is h11.Data:
-            self._take_body(event.data)  # type: ignore[union-attr]
-        elif kind is h11.EndOfMessage:
-            self.done = True  # trailers are left alone: they may not change what the head said (RFC 9110 §6.5.1)
-        elif kind is h11.Response:
-            self._take_head(event)
-        elif kind is h11.InformationalResponse:
-            self._take_interim()
-        else:
-            if self.head is None and self.received > MAX_HEAD:
-                raise TooLarge(f"a head of more than {MAX_HEAD} bytes", phase="head")
-            return False
-        return True
+    def _read(self) -> None:
+        """Let the engine read what it can."""
+        while not self.done:
+            event = self._engine.next_event()
+            kind = type(event)
+            if kind is h11.Data:
+                self._take_body(event.data)  # type: ignore[union-attr]
+            elif kind is h11.EndOfMessage:
+                self.done = True  # trailers are left alone: they may not change what the head said (RFC 9110 §6.5.1)
+            elif kind is h11.Response:
+                self._take_head(event)
+            elif kind is h11.InformationalResponse:
+                self._take_interim()
+            else:
+                if self.head is None and self.received > MAX_HEAD:
+                    raise TooLarge(f"a head of more than {MAX_HEAD} bytes", phase="head")
+                return
 
     def _take_body(self, data: bytearray) -> None:
         self.size += len(data)
@@ -204,7 +199,7 @@ class Exchange:
 
 @lru_cache(maxsize=64)
 def _sent(method: str) -> h11.Request:
-    """What the engine is told was sent: enough to know how the answer is framed."""
+    """What the engine is told was sent: enough to know how the answer is framed. The end of our side is no news to it."""
     return h11.Request(method=method, target="/", headers=[("Host", "h")])
 
 

@@ -59,6 +59,11 @@ class Pool:
         """Take a connection back after an exchange: kept if it is idle and there is room."""
         self._settle(None, connection)
 
+    @property
+    def closing(self) -> bool:
+        """Whether there is something to close."""
+        return bool(self._closing)
+
     def dropped(self) -> Connection | None:
         """One that is to be closed by the caller; each is given once."""
         return self._closing.pop() if self._closing else None

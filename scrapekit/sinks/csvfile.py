@@ -5,6 +5,8 @@ of another kind, becomes a further column: the file is written anew with the wid
 place. So a position is in rows, which stay what they are when columns are added. None is an empty cell; lists and
 objects are JSON.
 
+A position counts the header: 0 is an empty file, 1 a header and no row.
+
 A value is written as it is: one that begins with ``=`` is a formula to a spreadsheet program, not to CSV.
 """
 
@@ -15,7 +17,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic_core import to_json
 
@@ -26,7 +28,7 @@ from scrapekit.sinks.tail import Tail, failure, short
 
 
 class CsvSink:
-    """Items as rows of CSV in a file; its position is in rows, the header not counted.
+    """Items as rows of CSV in a file; its position is in rows, the header among them.
 
     A file that was found is read from its start by ``rewind`` or ``check``, one of which comes before the first write.
     """
@@ -37,6 +39,9 @@ class CsvSink:
         self._columns: list[str] = []
         self._rows = 0
         self._end = b"\r\n"
+        self._part = self._path.with_name(f".{self._path.name}.part")
+        if not fresh:
+            self._part.unlink(missing_ok=True)  # left by a kill while columns were added
 
     def __repr__(self) -> str:
         return f"<CsvSink {self._path} at row {self._rows}>"
@@ -49,28 +54,26 @@ class CsvSink:
             self._widen(new)
         columns = [*known, *new]
         lines = [[_cell(row.get(name)) for name in columns] for row in rows]
+        if lines and not self._columns:
+            lines.insert(0, columns)
         if lines:
-            self._tail.put(written(lines if self._columns else [columns, *lines], self._end))
-        self._columns, self._rows = columns, self._rows + len(rows)
+            self._tail.put(written(lines, self._end))
+        self._columns, self._rows = columns, self._rows + len(lines)
 
     def position(self) -> int:
         return self._rows
 
     def rewind(self, position: int, /) -> None:
-        """Keep the header and so many rows."""
-        end, found, columns = 0, -1, list[str]()
-        with self._path.open("rb") as file:
-            for row in whole_rows(file):
-                if found == position:
-                    break
-                end += len(row)
-                if not is_blank(row):
-                    found += 1
-                    columns = columns or self._read_header(row)
-        if position > max(found, 0):
-            raise short(self._path, f"{position} rows", f"{max(found, 0)}")
+        """Keep so many rows, the header first."""
+        try:
+            with self._path.open("rb") as file:
+                found, end = self._measure(file, position)
+        except OSError as error:
+            raise failure(self._path, error) from error
+        if found < position:
+            raise short(self._path, f"row {position}", f"{found}")
         self._tail.cut(end)
-        self._columns, self._rows = columns, position
+        self._rows = position
 
     def sync(self) -> None:
         self._tail.sync()
@@ -91,47 +94,60 @@ class CsvSink:
             self._check_row(rest)
             self._tail.put(self._end)
 
+    def _measure(self, file: BinaryIO, most: int) -> tuple[int, int]:
+        """How many rows there are, at most so many, and where they end in bytes; the columns are taken on the way."""
+        found = end = 0
+        self._columns = []
+        for row in whole_rows(file):
+            if found == most:
+                break
+            end += len(row)
+            if not is_blank(row):
+                self._columns = self._columns or self._read_header(row)
+                found += 1
+        return found, end
+
     def _check_row(self, row: bytes) -> None:
         if is_blank(row):
             return
         if not self._columns:
             self._columns = self._read_header(row)
-            return
-        self._rows += 1
-        if cell_count(row) != len(self._columns):
+            self._check_header()
+        elif cell_count(row) != len(self._columns):
             raise self._unfit(f"row {self._rows} has {cell_count(row)} cells, the header {len(self._columns)}")
+        self._rows += 1
+
+    def _check_header(self) -> None:
+        if len(set(self._columns)) < len(self._columns):
+            raise self._unfit("has two columns of the same name")
+        if len(self._columns) == 1 and (";" in self._columns[0] or "\t" in self._columns[0]):
+            raise self._unfit("is not separated by commas")
 
     def _read_header(self, row: bytes) -> list[str]:
-        try:
-            names = header_names(row)
-        except ValueError as error:
-            raise self._unfit(f"has no header that can be read: {error}") from None
-        if len(set(names)) < len(names):
-            raise self._unfit("has two columns of the same name")
-        if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
-            raise self._unfit("is not separated by commas")
         if not row.endswith(b"\r\n") and row.endswith(b"\n"):
             self._end = b"\n"
-        return names
+        try:
+            return header_names(row)
+        except ValueError as error:
+            raise self._unfit(f"has no header that can be read: {error}") from None
 
     def _unfit(self, why: str) -> ConfigError:
         return ConfigError(f"{why}, so nothing can be added", file=self._path)
 
     def _widen(self, new: Sequence[str]) -> None:
         """Write the file anew with further columns, and put it in the old one's place."""
-        part = self._path.with_name(f".{self._path.name}.part")
         try:
-            with self._path.open("rb") as old, part.open("wb") as wide:
+            with self._path.open("rb") as old, self._part.open("wb") as wide:
                 wide.writelines(widened(whole_rows(old), new, self._end))
                 wide.flush()
                 os.fsync(wide.fileno())
-            shutil.copymode(self._path, part)
-            part.replace(self._path)
+            shutil.copymode(self._path, self._part)
+            self._part.replace(self._path)
             self._tail.close()
             self._tail = Tail(self._path, fresh=False)
         except OSError as error:
             with suppress(OSError):
-                part.unlink(missing_ok=True)
+                self._part.unlink(missing_ok=True)
             raise failure(self._path, error) from error
         self._columns = [*self._columns, *new]
 

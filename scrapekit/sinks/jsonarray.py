@@ -26,7 +26,7 @@ class JsonArraySink:
     def __init__(self, path: Path, *, fresh: bool = True) -> None:
         self._tail = Tail(path, fresh=fresh, closing=b"\n]\n")
         if fresh:
-            self._tail.put(_OPENING)
+            self.rewind(0)
 
     def __repr__(self) -> str:
         return f"<JsonArraySink {self._tail.path} at {self._tail.position}>"
@@ -40,7 +40,9 @@ class JsonArraySink:
         return self._tail.position
 
     def rewind(self, position: int, /) -> None:
-        self._tail.cut(max(position, len(_OPENING)))
+        self._tail.cut(position)
+        if not position:
+            self._tail.put(_OPENING)
 
     def sync(self) -> None:
         self._tail.sync()

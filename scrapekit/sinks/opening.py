@@ -55,8 +55,10 @@ def open_sink(
             sink.rewind(resume_at)
         elif found:
             sink.check()
-    except BaseException:
+    except BaseException as error:
         sink.close()
+        if isinstance(error, OSError):
+            raise _unopened(path, error) from error
         raise
     return sink
 

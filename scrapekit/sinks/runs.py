@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -81,6 +82,8 @@ class RunFolder:
             part.write_text(json.dumps(stats, indent=2) + "\n", encoding="utf-8")
             part.replace(self.stats)
         except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             raise failure(self.stats, error) from error
 
     def log_handler(self) -> logging.Handler:

@@ -36,9 +36,17 @@ def test_values_are_written_as_they_are_and_nested_ones_as_json(tmp_path: Path) 
 def test_a_cell_may_be_of_any_size(tmp_path: Path) -> None:
     path, long = tmp_path / "x.csv", 'x"\n' * 100_000
     written(path, [{"a": long}], [{"a": "1", "b": "2"}])
-    sink = open_sink(path, resume_at=1)
+    sink = open_sink(path, resume_at=2)
     assert path.read_bytes() == b'a,b\r\n"' + long.encode().replace(b'"', b'""') + b'",\r\n'
     sink.close()
+
+
+def test_what_a_kill_left_while_columns_were_added_is_cleared_away(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    written(path, [{"a": 1}])
+    (tmp_path / ".x.csv.part").write_text("a,b")
+    open_sink(path, resume_at=2).close()
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_link_is_written_through_not_replaced(tmp_path: Path) -> None:
@@ -69,6 +77,18 @@ def test_appending_keeps_what_is_there(before: bytes, after: bytes, tmp_path: Pa
     sink.write([keep({"a": 1})])
     sink.close()
     assert path.read_bytes() == after
+
+
+def test_a_header_that_was_there_before_is_kept_and_one_not_committed_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"a;b\n")
+    before = 1
+    open_sink(path, resume_at=before).close()
+    assert path.read_bytes() == b"a;b\n"
+    sink = open_sink(path, resume_at=0)
+    assert path.read_bytes() == b""
+    assert sink.position() == 0
+    sink.close()
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,10 @@ def test_stats_are_replaced_whole(tmp_path: Path) -> None:
 def test_stats_that_cannot_be_written_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"stats\.json: cannot be written"):
         RunFolder(tmp_path / "gone").write_stats({})
+    (tmp_path / "stats.json").mkdir()
+    with pytest.raises(SinkError):
+        RunFolder(tmp_path).write_stats({})
+    assert [path.name for path in tmp_path.iterdir()] == ["stats.json"]
 
 
 def test_the_log_has_time_level_and_message(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ They stand between two markers in their pages; a test compares them with what th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from scrapekit import tables, units
+from scrapekit import errors, tables, units
 from scrapekit.headers import Headers
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -28,6 +29,13 @@ def settings() -> Iterator[str]:
         for _, name, default, description in rows:
             yield f"| `{name}` | {_default(name, default)} | {_cell(description)} |"
         yield ""
+
+
+def error_tree() -> Iterator[str]:
+    """The errors with what each means, as the module's docstring has them; subclasses after their parent."""
+    yield from ("| name | what it means |", "|---|---|")
+    for indent, name, meaning in re.findall(r"^    ( *)([A-Z]\w+)(?: +(.*))?$", errors.__doc__ or "", re.MULTILINE):
+        yield f"| {'– ' * (len(indent) // 2 - 1)}`{name}` | {_cell(meaning) or 'all of them'} |"
 
 
 def commands() -> Iterator[str]:
@@ -80,7 +88,11 @@ def _default(name: str, default: Any) -> str:
 
 
 #: page           what makes its part
-PARTS: Final[dict[str, Callable[[], Iterator[str]]]] = {"settings.md": settings, "commands.md": commands}
+PARTS: Final[dict[str, Callable[[], Iterator[str]]]] = {
+    "settings.md": settings,
+    "commands.md": commands,
+    "api.md": error_tree,
+}
 
 
 def written(page: str) -> str:

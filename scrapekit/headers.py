@@ -96,11 +96,10 @@ def checked(fields: Fields) -> Headers:
 def _pairs(fields: Fields) -> Iterator[tuple[str, str]]:
     if isinstance(fields, Headers):
         yield from fields.raw
-    elif isinstance(fields, Mapping):
-        for name, value in fields.items():
-            if isinstance(value, (list, tuple)):
-                yield from ((name, each) for each in value)
-            else:
-                yield name, value  # type: ignore[misc]
-    else:
-        yield from fields  # type: ignore[misc]
+        return
+    pairs = fields.items() if isinstance(fields, Mapping) else fields
+    for name, value in pairs:
+        if isinstance(value, str):
+            yield name, value
+        else:
+            yield from ((name, each) for each in value)

@@ -147,6 +147,18 @@ class Request:
         fields = {name: getattr(self, name) for name in self.__slots__}
         return Request(**(fields | changes))
 
+    def bound(self, callback: str | None, errback: str | None, depth: int, parent: str | None) -> Request:
+        """A copy as it goes into the frontier: callbacks by name, and where it was found. Checks nothing again."""
+        copy = object.__new__(Request)
+        put = object.__setattr__
+        for name in self.__slots__:
+            put(copy, name, getattr(self, name))
+        put(copy, "callback", callback)
+        put(copy, "errback", errback)
+        put(copy, "depth", depth)
+        put(copy, "parent", parent)
+        return copy
+
     def fingerprint(self) -> bytes:
         """16 bytes that are the same for two requests of which one counts as seen when the other was.
 

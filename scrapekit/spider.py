@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -100,5 +100,3 @@ def callback_name(spider: Spider, callback: str | Callable[..., Any] | None, def
     if not callable(getattr(spider, name, None)):
         raise CallbackError(f"{spider!r} has no method {name!r}")
     return name
-
-

@@ -24,6 +24,10 @@ class Stats:
     pending: int = 0
     duplicates: int = 0
 
+    #: First requests that have ended, and how many of them failed.
+    starts: int = 0
+    starts_failed: int = 0
+
     items: int = 0
     rejected: int = 0
     #: How often each selector of an item field matched nothing, as "Model.field css-query".

@@ -190,7 +190,7 @@ class _Talk:
         async with Limit(min(deadlines.first_byte, deadlines.total)) as limit:
             self.sent = await stream.write(request)
             if self._on_sent is not None:
-                self._on_sent()
+                await self._on_sent()
             if self.sent < len(request):
                 await self._write_rest(request)
             self.wrote = True

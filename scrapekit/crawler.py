@@ -1,0 +1,290 @@
+"""The composition root: settings and a spider become a crawl.
+
+The one place that knows every part. ``crawl()`` is the way in for Python callers, ``Crawl`` for the command line, which
+shows and stops what runs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal, Protocol, overload
+
+import curio
+
+from scrapekit import kernel
+from scrapekit.callbacks import Callbacks
+from scrapekit.config import Settings, find_project, load
+from scrapekit.errors import ConfigError, FetchError, PipeClosed
+from scrapekit.fetcher import Fetcher
+from scrapekit.frontier import Batch, MemoryFrontier
+from scrapekit.headers import Headers
+from scrapekit.http import Client, Names, Resolver
+from scrapekit.http.dialer import Dial
+from scrapekit.keeper import Call, Keeper, call_here
+from scrapekit.kernel import Alarm, steady_clock
+from scrapekit.pages import Pages
+from scrapekit.registry import HostRegistry
+from scrapekit.scheduler import Bounds, Scheduler
+from scrapekit.sinks import ListSink, RunFolder, Sink, open_sink, write_all
+from scrapekit.spider import Spider
+from scrapekit.stats import Stats, View
+from scrapekit.url import split
+
+
+class Network(Protocol):
+    """What a crawl is connected to: the real network, or a fake one in memory."""
+
+    @property
+    def dial(self) -> Dial: ...
+    @property
+    def resolver(self) -> Names: ...
+
+
+class Crawl:
+    """One execution of a spider.
+
+    ``sinks`` get the items besides the run's own record in ``run``, if there is one. ``clock`` gives seconds since the
+    epoch; ``network`` replaces the real one. ``run()`` may be awaited once.
+    """
+
+    def __init__(
+        self,
+        spider: Spider,
+        settings: Settings,
+        *,
+        bounds: Bounds | None = None,
+        sinks: Sequence[Sink] = (),
+        run: RunFolder | None = None,
+        clock: Callable[[], float] | None = None,
+        network: Network | None = None,
+    ) -> None:
+        self.spider, self.settings, self.stats = spider, settings, Stats()
+        self._bounds = bounds or Bounds(max_failures=settings.crawl.max_failures)
+        self._run, self._sinks = run, list(sinks)
+        self._rejected: Sink | None = None
+        self._clock = clock or steady_clock()
+        self._resolver: Names = network.resolver if network else Resolver(settings.resolve)
+        self._client = Client(self._resolver, dial=network.dial) if network else Client(self._resolver)
+        self._scheduler: Scheduler | None = None
+
+    def __repr__(self) -> str:
+        return f"<Crawl of {self.spider.name}: {self._scheduler!r}>"
+
+    async def run(self) -> Stats:
+        """Crawl to the end and give the statistics; ``stats.end`` says why it ended.
+
+        Raises ConfigError for a first request that may not be sent as things are set up, and SinkError if items cannot
+        be written any more; the files are closed properly all the same.
+        """
+        with ExitStack() as open_things:
+            self._open_files(open_things)
+            executor = open_things.enter_context(ThreadPoolExecutor(1, thread_name_prefix="scrapekit-keeper"))
+
+            async def in_its_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+                return await curio.run_in_executor(executor, function, *arguments)
+
+            scheduler = self._scheduler = self._compose(in_its_thread if self._run else call_here)
+            self.stats.started = began = self._clock()
+            try:
+                await self._tell_spider("opened")
+                await scheduler.run()
+            finally:
+                self.stats.duration = self._clock() - began
+                self.stats.end = scheduler.end or "aborted"
+                await self._close()
+        self._raise_if_broken(scheduler)
+        return self.stats
+
+    async def stop(self, reason: str) -> None:
+        """Take no more requests; what is in flight may end, then ``run`` returns."""
+        if self._scheduler is not None:
+            await self._scheduler.stop(reason)
+
+    def view(self, busiest: int = 8) -> View:
+        """What the display shows."""
+        if self._scheduler is None:
+            return View(self.stats, 0, 0, 0.0)
+        return self._scheduler.view(busiest)
+
+    def _compose(self, call: Call) -> Scheduler:
+        settings, stats, clock = self.settings, self.stats, self._clock
+        registry = HostRegistry(
+            limits_for=lambda host: settings.limits_for(host, self.spider.name),
+            agent=settings.identity.name,
+            is_resolved=self._is_resolved,
+            has_idle=self._client.has_idle,
+            each=settings.crawl.window,
+        )
+        frontier, alarm = MemoryFrontier(), Alarm()
+        keeper = Keeper(
+            frontier,
+            registry,
+            write=self._write,
+            stats=stats,
+            clock=clock,
+            changed=alarm,
+            workbench=settings.crawl.workbench,
+            window=settings.crawl.window,
+            call=call,
+        )
+        self._callbacks = Callbacks(self.spider, limit=settings.crawl.callback_timeout)
+        pages = Pages(
+            self.spider,
+            self._callbacks,
+            known=keeper.knows,
+            check_host=lambda host: settings.check_host(host, self.spider.name),
+            stats=stats,
+            max_depth=settings.crawl.max_depth,
+        )
+        fetcher = Fetcher(
+            self._client,
+            headers=Headers({"User-Agent": settings.user_agent}),
+            clock=clock,
+            max_redirects=settings.crawl.max_redirects,
+            accept_status=frozenset(self.spider.accept_status),
+        )
+        return Scheduler(
+            registry=registry,
+            fetcher=fetcher,
+            keeper=keeper,
+            pages=pages,
+            resolve=self._resolve,
+            stats=stats,
+            clock=clock,
+            alarm=alarm,
+            slots=settings.crawl.concurrency,
+            max_wait=settings.crawl.max_wait,
+            bounds=self._bounds,
+        )
+
+    def _open_files(self, open_things: ExitStack) -> None:
+        if self._run is not None:
+            self._sinks.insert(0, self._run.open_items())
+            self._rejected = self._run.open_rejected()
+            open_things.callback(self._rejected.close)
+            handler = self._run.log_handler()
+            open_things.callback(handler.close)
+            logger = logging.getLogger("scrapekit")
+            logger.addHandler(handler)
+            open_things.callback(logger.removeHandler, handler)
+        for sink in self._sinks:
+            open_things.callback(sink.close)
+
+    def _write(self, batch: Batch) -> None:
+        if batch.items:
+            write_all(self._sinks, batch.items)
+        if batch.rejected and self._rejected is not None:
+            self._rejected.write(batch.rejected)
+
+    async def _close(self) -> None:
+        """Tell the spider, and let go of the network; also when the crawl is being aborted."""
+        async with curio.disable_cancellation():
+            await self._tell_spider("closed", self.stats.end)
+            await self._client.close()
+            if isinstance(self._resolver, Resolver):
+                await self._resolver.close()
+            if self._run is not None:
+                self._run.write_stats(self.stats.to_dict())
+
+    async def _tell_spider(self, method: str, *arguments: Any) -> None:
+        error = await self._callbacks.run(method, *arguments, take=lambda value: None)
+        if error is not None and method == "opened":
+            raise error
+
+    def _raise_if_broken(self, scheduler: Scheduler) -> None:
+        error = scheduler.error
+        if isinstance(error, PipeClosed):
+            self.stats.end = "closed pipe"
+        elif error is not None:
+            raise error
+
+    def _is_resolved(self, url: str) -> bool:
+        parts = split(url)
+        return self._resolver.cached(parts.hostname, parts.port) is not None
+
+    async def _resolve(self, url: str) -> None:
+        parts = split(url)
+        try:
+            await self._resolver.resolve(parts.hostname, parts.port)
+        except FetchError as error:
+            logging.getLogger("scrapekit.crawl").info("%s", error)
+
+
+@overload
+def crawl(
+    spider: Spider | type[Spider], settings: Settings | None = ..., *, items: Literal[True], **more: Any
+) -> tuple[Stats, list[Any]]: ...
+@overload
+def crawl(
+    spider: Spider | type[Spider], settings: Settings | None = ..., *, items: Literal[False] = ..., **more: Any
+) -> Stats: ...
+def crawl(spider: Spider | type[Spider], settings: Settings | None = None, *, items: bool = False, **more: Any) -> Any:
+    """Run a spider to its end, and give the statistics; with ``items=True`` also the items, as (stats, items).
+
+    Blocks; takes what ``crawl_async`` takes, and raises the same.
+    """
+    return kernel.run(_crawl, spider, settings, items, more)
+
+
+async def crawl_async(
+    spider: Spider | type[Spider], settings: Settings | None = None, *, items: bool = False, **more: Any
+) -> Any:
+    """``crawl`` inside curio.
+
+    ``arguments``: for the spider's ``__init__``, where a class is given. ``output``: files or sinks for the items, with
+    ``overwrite`` or ``append``. ``keep``: whether the run has a folder of its own below ``.scrapekit/runs``; by default
+    it has, but on a fake ``network``. ``max_pages``, ``max_items``, ``max_time``, ``max_failures``, ``fail_fast``: see
+    Bounds. Settings are those of the nearest scrapekit.toml by default.
+
+    Raises ConfigError or SinkError.
+    """
+    return await _crawl(spider, settings, items, more)
+
+
+async def _crawl(spider: Spider | type[Spider], settings: Settings | None, items: bool, more: dict[str, Any]) -> Any:
+    kept = ListSink()
+    made = prepare_crawl(spider, settings, extra_sinks=(kept,) if items else (), **more)
+    stats = await made.run()
+    return (stats, kept.items) if items else stats
+
+
+def prepare_crawl(
+    spider: Spider | type[Spider],
+    settings: Settings | None = None,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    output: Sequence[str | Path | Sink] | str | Path = (),
+    overwrite: bool = False,
+    append: bool = False,
+    keep: bool | None = None,
+    network: Network | None = None,
+    clock: Callable[[], float] | None = None,
+    extra_sinks: Sequence[Sink] = (),
+    **bounds: Any,
+) -> Crawl:
+    """A crawl with its files opened, not yet running. Raises ConfigError."""
+    settings = settings or _found_settings()
+    made = spider if isinstance(spider, Spider) else spider(**(arguments or {}))
+    targets = [output] if isinstance(output, (str, Path)) else output
+    sinks = [
+        open_sink(target, overwrite=overwrite, append=append) if isinstance(target, (str, Path)) else target
+        for target in targets
+    ]
+    bounds.setdefault("max_failures", settings.crawl.max_failures)
+    wants_folder = keep if keep is not None else network is None
+    run = RunFolder.create(settings.root, made.name) if wants_folder else None
+    return Crawl(
+        made, settings, bounds=Bounds(**bounds), sinks=[*sinks, *extra_sinks], run=run, clock=clock, network=network
+    )
+
+
+def _found_settings() -> Settings:
+    file = find_project(Path.cwd())
+    return load(file) if file else Settings()
+
+
+__all__ = ["Bounds", "ConfigError", "Crawl", "crawl", "crawl_async", "prepare_crawl"]

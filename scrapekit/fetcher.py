@@ -1,0 +1,223 @@
+"""One turn to one result: an answer, an error, or a put-back.
+
+A put-back is a retry with a later time, or a redirect's next hop; both wait for a turn of their own like any request.
+Nothing here waits for one, sleeps, or sends twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final, Protocol
+
+from scrapekit.errors import BadStatus, FetchError
+from scrapekit.frontier import PutBack
+from scrapekit.headers import Headers
+from scrapekit.hosts import Turn
+from scrapekit.http import Deadlines, Reply
+from scrapekit.http.cookies import CookieJar
+from scrapekit.http.redirect import next_hop
+from scrapekit.origins import MAX_HOPS as ROBOTS_HOPS
+from scrapekit.origins import closes
+from scrapekit.request import Request
+from scrapekit.response import Response
+from scrapekit.retry import ASKS_FOR_PAUSE, pause_before_retry, retry_after
+from scrapekit.url import host_of
+
+#: What we would like to have; a request's own Accept goes before it.
+ACCEPT: Final = Headers({"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"})
+#: A robots.txt is read up to here; of that, the parser takes the first 500 KiB (RFC 9309 §2.5). Bytes.
+ROBOTS_SIZE: Final = 8 * 1024 * 1024
+#: A pause is stretched by up to this share, so that retries of many requests do not come together.
+JITTER: Final = 0.1
+
+
+class Sender(Protocol):
+    """The wire, as far as a fetch needs it."""
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Headers,
+        body: bytes = b"",
+        *,
+        deadlines: Deadlines,
+        max_size: int,
+        on_sent: Callable[[], Awaitable[None]] | None = None,
+        fresh: bool = False,
+    ) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The whole host is to be left alone until then."""
+
+    until: float
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a turn: exactly one of ``response``, ``error`` and ``put_back`` is set.
+
+    ``error`` is final; ``cause`` says why a row is put back for another try, and is None for a hop.
+    """
+
+    response: Response | None = None
+    error: FetchError | None = None
+    put_back: PutBack | None = None
+    cause: FetchError | None = None
+    rest: Rest | None = None
+    status: int = 0
+    wire_bytes: int = 0
+
+
+class Fetcher:
+    """Sends requests and judges the answers.
+
+    ``headers`` go with every request (the User-Agent among them). ``clock`` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        *,
+        headers: Headers,
+        clock: Callable[[], float],
+        max_redirects: int = 10,
+        accept_status: frozenset[int] = frozenset(),
+        random: Random | None = None,
+    ) -> None:
+        self._sender, self._clock = sender, clock
+        self._headers = ACCEPT.updated(headers)
+        self._max_redirects, self._accept_status = max_redirects, accept_status
+        self._random = random or Random()
+        self._by_limits: dict[Headers, Headers] = {}
+        #: Rows whose kept-alive connection was closed under them: their next send wants a fresh one.
+        self._cut: set[int] = set()
+        self.jars: dict[str, CookieJar] = {}
+
+    async def fetch(self, turn: Turn, request: Request, on_sent: Callable[[], Awaitable[None]]) -> Result:
+        """Send a turn's request; whatever happens on the wire is a Result.
+
+        ``request`` is what the spider's ``prepare`` made of the row's own.
+        """
+        limits = turn.host.limits
+        began = self._clock()
+        deadlines = Deadlines(limits.connect_timeout, limits.first_byte_timeout, request.timeout or limits.timeout)
+        try:
+            reply = await self._sender.send(
+                request.method,
+                request.url,
+                self._outgoing(request, limits.headers),
+                request.body,
+                deadlines=deadlines,
+                max_size=ROBOTS_SIZE if turn.robots_of else limits.max_size,
+                on_sent=on_sent,
+                fresh=turn.row.id in self._cut,
+            )
+            self._cut.discard(turn.row.id)
+            self._keep_cookies(request, reply)
+            hop = self._hop(turn, request, reply)
+        except FetchError as error:
+            return self._failed(turn, request, error)
+        if hop is not None:
+            return Result(put_back=hop, status=reply.status, wire_bytes=reply.wire_bytes)
+        return self._answered(turn, request, reply, began)
+
+    def _outgoing(self, request: Request, limits: Headers) -> Headers:
+        """Our own fields, over them those of the host's settings, over them the request's."""
+        base = self._by_limits.get(limits)
+        if base is None:
+            merged = self._headers.updated(limits)
+            base = self._by_limits[limits] = Headers([pair for pair in merged.raw if pair[1]])
+        headers = base.updated(request.headers) if request.headers.raw else base
+        cookies = [f"{name}={value}" for name, value in request.cookies]
+        jar = self.jars.get(request.jar)
+        kept = jar.header(request.url, self._clock()) if jar is not None else None
+        if kept:
+            cookies.insert(0, kept)
+        return headers.updated({"Cookie": "; ".join(cookies)}) if cookies else headers
+
+    def _keep_cookies(self, request: Request, reply: Reply) -> None:
+        values = reply.headers.get_all("set-cookie")
+        if values:
+            self.jars.setdefault(request.jar, CookieJar()).store(request.url, values, self._clock())
+
+    def _hop(self, turn: Turn, request: Request, reply: Reply) -> PutBack | None:
+        row = turn.row
+        hop = next_hop(
+            request.method,
+            request.url,
+            row.request.headers,
+            request.body,
+            status=reply.status,
+            location=reply.headers.get("location"),
+            hops=len(row.history),
+            max_hops=ROBOTS_HOPS if turn.robots_of else self._max_redirects,
+        )
+        if hop is None or (reply.status in self._accepted(row.request) and turn.robots_of is None):
+            return None
+        cookies = () if hop.crossed else row.request.cookies
+        target = row.request.replace(
+            url=hop.url, method=hop.method, headers=hop.headers, body=hop.body, cookies=cookies
+        )
+        again = hop.url in row.history or hop.url == row.request.url
+        moved = replace(
+            row,
+            host=host_of(hop.url),
+            request=target,
+            history=(*row.history, row.request.url),
+            attempt=0,
+            not_before=0.0,
+        )
+        skip = again or target.dont_filter
+        return PutBack(row, moved, None if skip else target.fingerprint())
+
+    def _answered(self, turn: Turn, request: Request, reply: Reply, began: float) -> Result:
+        row = turn.row
+        response = Response(
+            request.url,
+            row.request,
+            reply.status,
+            reply.headers,
+            reply.body,
+            elapsed=self._clock() - began,
+            history=row.history,
+            address=reply.address,
+        )
+        if turn.robots_of is not None:
+            good = not closes(reply.status)
+        else:
+            good = reply.status < 400 or reply.status in self._accepted(row.request)
+        if good:
+            return Result(response=response, status=reply.status, wire_bytes=reply.wire_bytes)
+        error = BadStatus(reply.status, response=response, url=request.url, host=turn.host.name, address=reply.address)
+        return self._failed(turn, request, error, reply)
+
+    def _failed(self, turn: Turn, request: Request, error: FetchError, reply: Reply | None = None) -> Result:
+        row, now = turn.row, self._clock()
+        status, wire_bytes = (reply.status, reply.wire_bytes) if reply else (0, 0)
+        if error.reused and request.repeatable and row.id not in self._cut:
+            # A kept-alive connection was closed under us: no try of the request's, and no fault of the site's.
+            self._cut.add(row.id)
+            return Result(put_back=PutBack(row, replace(row, not_before=0.0)), cause=error)
+        self._cut.discard(row.id)
+        pause = pause_before_retry(error, attempt=row.attempt + 1, repeatable=request.repeatable)
+        if pause is not None:
+            pause += pause * JITTER * self._random.random()
+        asked = retry_after(reply.headers.get("retry-after"), now) if reply and status in ASKS_FOR_PAUSE else None
+        if asked is not None:
+            asked = min(asked, turn.host.limits.max_retry_after)
+        rest = Rest(now + asked, "Retry-After") if asked else None
+        if rest is None and pause is not None and status in ASKS_FOR_PAUSE:
+            rest = Rest(now + pause, f"back-off after {status}")
+        if pause is None:
+            return Result(error=error, rest=rest, status=status, wire_bytes=wire_bytes)
+        later = replace(row, attempt=row.attempt + 1, not_before=now + (pause if asked is None else asked))
+        return Result(put_back=PutBack(row, later), cause=error, rest=rest, status=status, wire_bytes=wire_bytes)
+
+    def _accepted(self, request: Request) -> frozenset[int]:
+        return self._accept_status | request.accept_status

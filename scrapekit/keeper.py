@@ -1,0 +1,242 @@
+"""The one owner of the frontier: commit, refill, release, lease, in that order, in a thread of its own.
+
+Outcomes and what they found are gathered into a batch, and committed together: after ``INTERVAL``, or as soon as a host
+would starve, or when nothing else goes on. New links exist only after a commit, so a batch that waits too long makes a
+chain of pages crawl. The scheduler never waits for the disk; it sees what changed when the keeper is back.
+
+Invariant: what is in the batch or out in the thread is pending in the frontier still. ``quiet`` is true only when there
+is nothing in either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import curio
+
+from scrapekit.errors import ScrapekitError
+from scrapekit.frontier import (
+    Batch,
+    Committed,
+    Counts,
+    Ended,
+    Found,
+    Frontier,
+    HostState,
+    Leased,
+    PutBack,
+    Row,
+    Want,
+)
+from scrapekit.hosts import NEVER
+from scrapekit.kernel import Alarm
+from scrapekit.registry import HostRegistry
+from scrapekit.stats import Stats
+
+#: The longest that an outcome waits for its commit, in seconds.
+INTERVAL: Final = 0.1
+#: So many outcomes are committed at once; four times as many uncommitted ones stop the scheduler.
+BATCH: Final = 250
+
+#: Runs a function somewhere and gives its result: in a thread of its own, or right here in tests.
+Call = Callable[..., Awaitable[Any]]
+
+
+async def call_here(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run it right here: for frontiers and sinks in memory."""
+    return function(*arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one visit to the frontier asks for and what came of it."""
+
+    committed: Committed
+    refilled: list[tuple[Want, list[Row]]]
+    leased: Leased
+    counts: Counts
+
+
+class Keeper:
+    """Gathers what the crawl found out, and keeps frontier, registry and statistics in step.
+
+    ``write`` puts a batch's items into the sinks, ``changed`` is rung after each visit to the frontier. ``workbench``
+    hosts are leased at the most, with ``window`` rows each.
+    """
+
+    def __init__(
+        self,
+        frontier: Frontier,
+        registry: HostRegistry,
+        *,
+        write: Callable[[Batch], None],
+        stats: Stats,
+        clock: Callable[[], float],
+        changed: Alarm,
+        workbench: int,
+        window: int,
+        call: Call = call_here,
+    ) -> None:
+        self._frontier, self._registry, self._write, self._stats = frontier, registry, write, stats
+        self._clock, self._call, self._changed = clock, call, changed
+        self._workbench, self._window = workbench, window
+        self._alarm = Alarm()
+        self._batch = Batch()
+        self._out: Batch | None = None
+        self._flush_at = NEVER
+        self._closing = False
+        #: When the next host that is not on the workbench opens; NEVER if there is none.
+        self.ask_at = NEVER
+        #: Why nothing can be committed any more.
+        self.error: ScrapekitError | None = None
+
+    def __repr__(self) -> str:
+        return f"<Keeper {len(self._batch)} to commit{', out' if self._out else ''}>"
+
+    @property
+    def quiet(self) -> bool:
+        """Whether all that was handed in is committed, what came of it is in the registry, and no visit is due."""
+        return not len(self._batch) and self._out is None and self._due_at() > self._clock()
+
+    @property
+    def behind(self) -> bool:
+        """Whether so much is uncommitted that no further turn should be taken."""
+        return len(self._batch) >= 4 * BATCH
+
+    @property
+    def items(self) -> int:
+        """How many items there are so far, committed or not."""
+        return self._stats.items + len(self._batch.items) + (len(self._out.items) if self._out else 0)
+
+    def knows(self, found: Found) -> bool:
+        """Whether this is certainly a duplicate; it is counted as one then."""
+        if found.request.dont_filter or found.fingerprint not in self._frontier.known:
+            return False
+        self._stats.duplicates += 1
+        return True
+
+    async def found(self, found: list[Found]) -> None:
+        """Take in requests of ``start()``."""
+        self._batch.found.extend(found)
+        await self._due(self._clock() + INTERVAL if len(self._registry) else 0.0)
+
+    async def ended(self, ended: Ended, found: list[Found], items: list[Any], rejected: list[Any]) -> None:
+        """Take in an outcome, with all that its callback gave."""
+        batch = self._batch
+        batch.ended.append(ended)
+        batch.found.extend(found)
+        batch.items.extend(items)
+        batch.rejected.extend(rejected)
+        await self._touch(ended.row)
+
+    async def put_back(self, put_back: PutBack) -> None:
+        """Take in a row that goes back to a queue."""
+        self._batch.put_back.append(put_back)
+        await self._touch(put_back.old)
+
+    async def flush(self) -> None:
+        """Commit now: nothing else can go on before."""
+        if len(self._batch):
+            await self._due(0.0)
+
+    async def serve(self) -> None:
+        """The registry's windows run low: see to them."""
+        await self._due(0.0)
+
+    async def run(self) -> None:
+        """Visit the frontier whenever there is reason to, until closed; then once more."""
+        while not self._closing and self.error is None:
+            due = self._due_at()
+            if due <= self._clock():
+                await self._visit()
+            else:
+                await self._alarm.sleep(None if due == NEVER else due - self._clock())
+        if self.error is None:
+            await self._visit()
+
+    async def close(self) -> None:
+        """Let ``run`` end, after a last commit."""
+        self._closing = True
+        await self._alarm.ring()
+
+    async def _touch(self, row: Row) -> None:
+        self._batch.tokens[row.host] = self._registry.token(row.host)
+        if len(self._batch) >= BATCH:
+            await self._due(0.0)
+        else:
+            await self._due(min(self._clock() + INTERVAL, self._registry.starves_at(row.host)))
+
+    async def _due(self, when: float) -> None:
+        if when < self._flush_at:
+            self._flush_at = when
+            await self._alarm.ring()
+
+    def _due_at(self) -> float:
+        has_room = self._registry.crowd < self._workbench
+        return min(self._flush_at, self.ask_at if has_room else NEVER)
+
+    async def _visit(self) -> None:
+        """One round: take what there is, let the frontier work on it, and spread what it answers."""
+        self._out, self._batch, self._flush_at = self._batch, Batch(), NEVER
+        registry, now = self._registry, self._clock()
+        crowded = self.ask_at <= now and registry.crowd >= self._workbench
+        released = registry.release_idle() | (registry.release_sleepers(now) if crowded else {})
+        errand = (self._out, registry.wants(), released, registry.wanted(), self._workbench - len(registry), now)
+        async with curio.disable_cancellation():
+            try:
+                answer = await self._call(self._at_the_frontier, *errand)
+            except ScrapekitError as error:
+                self.error, self._batch = error, self._out
+            else:
+                self._spread(self._out, answer)
+            self._out = None
+        await self._changed.ring()
+
+    def _at_the_frontier(
+        self,
+        batch: Batch,
+        wants: list[Want],
+        released: dict[str, HostState],
+        wanted: list[str],
+        room: int,
+        now: float,
+    ) -> _Round:
+        """Runs in the keeper's thread: touches the frontier and the sinks, and nothing of the crawl's."""
+        frontier = self._frontier
+        committed = frontier.commit(batch, self._write)
+        refilled = frontier.refill(wants, now)
+        if released:
+            frontier.release(released, now)
+        leased = frontier.lease(max(room, 0), self._window, now, wanted)
+        return _Round(committed, [(want, refilled[want.host]) for want in wants], leased, frontier.counts())
+
+    def _spread(self, batch: Batch, answer: _Round) -> None:
+        registry, now = self._registry, self._clock()
+        for ended in batch.ended:
+            registry.forget(ended.row, now)
+        for put_back in batch.put_back:
+            registry.forget(put_back.old, now)
+        for row in answer.committed.rows:
+            registry.admit(row, now)
+        for want, rows in answer.refilled:
+            registry.refilled(want, rows, now)
+        for lease in answer.leased.hosts:
+            registry.add(lease, now)
+        self.ask_at = NEVER if answer.leased.ask_at is None else answer.leased.ask_at
+        self._count(batch, answer)
+
+    def _count(self, batch: Batch, answer: _Round) -> None:
+        stats, counts = self._stats, answer.counts
+        stats.seen, stats.pending = counts.seen, counts.pending
+        for outcome, number in counts.ended.items():
+            setattr(stats, outcome.value, number)
+        stats.items += len(batch.items)
+        stats.rejected += len(batch.rejected)
+        stats.duplicates += answer.committed.duplicates
+        for ended in batch.ended:
+            if ended.reason:
+                stats.reasons[ended.outcome.value, ended.reason] += 1
+        for outcome, reason in answer.committed.refused:
+            stats.reasons[outcome.value, reason] += 1

@@ -1,0 +1,202 @@
+"""What a spider makes of an answer: items for the sinks, requests for the frontier.
+
+Between the scheduler, which knows turns, and ``callbacks.py``, which runs user code. Everything that a callback yields
+is checked here, and held until the callback has ended.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import curio.meta
+from pydantic import BaseModel
+
+from scrapekit.callbacks import Callbacks
+from scrapekit.errors import CallbackError, ConfigError, FetchError
+from scrapekit.frontier import Found, Outcome, Row
+from scrapekit.request import Request
+from scrapekit.response import Response
+from scrapekit.sinks import Kept, keep, rejected
+from scrapekit.spider import Failure, Spider, callback_name
+from scrapekit.stats import Stats
+from scrapekit.url import host_of, is_below, split_host
+
+log = logging.getLogger("scrapekit.crawl")
+
+Refusal = tuple[Outcome, str]
+
+
+@dataclass(slots=True)
+class Harvest:
+    """What one callback gave; ``error`` is what it died of, if it did."""
+
+    found: list[Found] = field(default_factory=list)
+    items: list[Kept] = field(default_factory=list)
+    rejected: list[Kept] = field(default_factory=list)
+    error: CallbackError | None = None
+
+
+class Pages:
+    """Runs one spider's callbacks and reads what they give.
+
+    ``known`` says of a request whether it is certainly a duplicate; ``check_host`` raises ConfigError for a host that
+    may not be crawled as things are set up.
+    """
+
+    def __init__(
+        self,
+        spider: Spider,
+        callbacks: Callbacks,
+        *,
+        known: Callable[[Found], bool],
+        check_host: Callable[[str], None],
+        stats: Stats,
+        max_depth: int | None = None,
+    ) -> None:
+        self._spider, self._callbacks, self._known, self._stats = spider, callbacks, known, stats
+        self._check_host, self._max_depth = check_host, max_depth
+        self._domains = tuple(domain.lower() for domain in spider.allowed_domains)
+        self._refusals: dict[str, Refusal | None] = {}
+        self._names: dict[Any, str] = {}
+        self._warned = False
+
+    async def start(self) -> AsyncIterator[Found]:
+        """The spider's first requests.
+
+        Raises CallbackError for what is no request or what ``start()`` itself raises, and ConfigError for a host that
+        may not be crawled.
+        """
+        async with curio.meta.finalize(self._callbacks.each("start")) as values:
+            async for value in values:
+                request = Request(value) if isinstance(value, str) else value
+                if not isinstance(request, Request):
+                    raise CallbackError(f"{self._spider!r}: start() gave {_shown(value)}: neither a Request nor a URL")
+                self._check_host(host_of(request.url))
+                yield self._found(request, 0, None)
+
+    async def prepared(self, row: Row) -> Request | Refusal:
+        """What the spider's ``prepare`` makes of a request, or the outcome that it gives it."""
+        if type(self._spider).prepare is Spider.prepare:
+            return row.request
+        given: list[Any] = []
+        error = await self._callbacks.run("prepare", row.request, take=given.append)
+        request = given[0] if given else None
+        if error is None and isinstance(request, Request) and host_of(request.url) == row.host:
+            return request
+        if error is None and request is None:
+            return Outcome.DROPPED, "prepare"
+        if error is None:
+            log.error("%s: prepare gave %r for %s; it must stay on its host", self._spider.name, request, row.request)
+        return Outcome.FAILED, "prepare"
+
+    async def harvest(self, row: Row, response: Response) -> Harvest:
+        """Run the callback of an answered request, and its errback if that dies."""
+        harvest = Harvest()
+        method = row.request.callback or "parse"
+        harvest.error = await self._run(str(method), response, response.url, row.request, harvest)
+        self._read_notes(response, harvest)
+        if harvest.error is not None:
+            await self._errback(Failure(row.request, harvest.error, response), harvest)
+        response.release()
+        return harvest
+
+    async def failed(self, request: Request, error: FetchError) -> Harvest:
+        """Run the errback of a request that failed."""
+        harvest = Harvest()
+        await self._errback(Failure(request, error, getattr(error, "response", None)), harvest)
+        return harvest
+
+    def refusal(self, request: Request, host: str) -> Refusal | None:
+        """Why a request does not enter the frontier, as its outcome and reason."""
+        if self._max_depth is not None and request.depth > self._max_depth:
+            return Outcome.DROPPED, "depth"
+        if host not in self._refusals:
+            self._refusals[host] = self._host_refusal(host)
+        return self._refusals[host]
+
+    def _host_refusal(self, host: str) -> Refusal | None:
+        name = split_host(host)[0]
+        if self._domains and not any(is_below(name, domain) for domain in self._domains):
+            return Outcome.DROPPED, "offsite"
+        try:
+            self._check_host(host)
+        except ConfigError as error:
+            if not self._warned:
+                log.warning("links to other hosts are dropped where settings are wanting, the first of them: %s", error)
+            self._warned = True
+            return Outcome.DROPPED, f"needs {error.key}"
+        return None
+
+    async def _errback(self, failure: Failure, harvest: Harvest) -> None:
+        method = failure.request.errback or "errback"
+        if method == "errback" and type(self._spider).errback is Spider.errback:
+            return
+        await self._run(str(method), failure, failure.request.url, failure.request, harvest)
+        if failure.response is not None:
+            self._read_notes(failure.response, harvest)
+
+    async def _run(
+        self, method: str, given: Any, base: str, request: Request, harvest: Harvest
+    ) -> CallbackError | None:
+        def take(value: Any) -> None:
+            if value is None:
+                return
+            if isinstance(value, str):
+                value = Request(given.urljoin(value)) if isinstance(given, Response) else Request(value)
+            if isinstance(value, Request):
+                found = self._found(value, request.depth + 1, base)
+                if not self._known(found):
+                    harvest.found.append(found)
+            else:
+                self._take_item(value, harvest)
+
+        return await self._callbacks.run(method, given, take=take)
+
+    def _take_item(self, value: Any, harvest: Harvest) -> None:
+        if not _is_item(value):
+            raise CallbackError(
+                f"{self._spider!r} yielded {_shown(value)}; a callback yields items (pydantic models, dataclasses, "
+                "dicts), Requests, URLs as str, or None"
+            )
+        accepted = self._spider.accept(value)
+        if accepted is not None:
+            try:
+                harvest.items.append(keep(accepted))
+            except TypeError as error:
+                raise CallbackError(f"{self._spider!r} yielded {error}") from None
+
+    def _found(self, request: Request, depth: int, parent: str | None) -> Found:
+        host = host_of(request.url)
+        callback = request.callback and self._name(request.callback, "parse")
+        errback = request.errback and self._name(request.errback, "errback")
+        bound = request.bound(callback or None, errback or None, depth, parent)
+        return Found(bound, host, request.fingerprint(), *(self.refusal(bound, host) or (None, "")))
+
+    def _name(self, callback: Any, default: str) -> str:
+        """The callback's name; checked once for each."""
+        name = self._names.get(callback)
+        if name is None:
+            name = self._names[callback] = callback_name(self._spider, callback, default)
+        return name
+
+    def _read_notes(self, response: Response, harvest: Harvest) -> None:
+        """What the response noted of items that it could not give."""
+        self._stats.misses.update(response.misses)
+        for error in response.rejected:
+            log.warning("%s: rejected %s: %s", error.url, error, error.snippet)
+            harvest.rejected.append(rejected(error))
+        response.rejected.clear()
+        response.misses.clear()
+
+
+def _is_item(value: Any) -> bool:
+    return isinstance(value, (BaseModel, dict)) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 80 else text[:77] + '...'}"

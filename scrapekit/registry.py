@@ -1,0 +1,398 @@
+"""The host registry: which host may be served now, and who waits for what.
+
+The only place that enforces politeness. No I/O and no await; the clock is handed in.
+
+Invariants, for each host that this worker leases:
+
+- A turn is taken only while a permit is free, the time has come, robots.txt says yes, and the name is resolved.
+- From the taking of a turn until its first byte is out (or it failed) the host is shut. After that it opens at
+  *sent + delay*. So no two sends come closer than the delay, however long a connection takes.
+- A host has one live entry: in ``_opening`` if a time must come, in ``_open`` if it may be served now, in ``_gated`` if
+  only the right to connect is wanting, and in none while a permit, an address or an answer must come first.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Final
+
+from scrapekit.errors import FetchError
+from scrapekit.frontier import HostState, Lease, Row, Want
+from scrapekit.hosts import NEVER, Host, Semaphore, Turn, Window
+from scrapekit.origins import Origin
+from scrapekit.tables import Limits
+from scrapekit.url import host_of, origin_of
+
+#: Where slots are short, each doubling of a host's backlog puts it this many seconds ahead in the line: the largest
+#: backlog decides when a crawl ends, and yet no host waits behind a larger one for long.
+HEAD_START: Final = 1.0
+
+#: Where others wait for a place on the workbench, a host that opens no sooner than this gives up its own. Seconds.
+SLEEPER: Final = 30.0
+
+
+class HostRegistry:
+    """The hosts on this worker's workbench.
+
+    ``limits_for`` gives a host's limits, ``agent`` is our robots.txt token, ``is_resolved`` and ``has_idle`` say of a
+    URL whether its name is known and whether a connection to it is open. ``each`` is the size of a window.
+
+    Whoever takes turns also empties ``refused`` (rows that may not go, with the reason) and ``unresolved`` (hosts whose
+    name must be looked up first, with a URL of theirs).
+    """
+
+    def __init__(
+        self,
+        *,
+        limits_for: Callable[[str], Limits],
+        agent: str,
+        is_resolved: Callable[[str], bool],
+        has_idle: Callable[[str], bool],
+        each: int,
+    ) -> None:
+        self._limits_for, self._agent, self._each = limits_for, agent, each
+        self._is_resolved, self._has_idle = is_resolved, has_idle
+        self._hosts: dict[str, Host] = {}
+        self._opening: list[tuple[float, int, Host]] = []
+        self._open: list[tuple[float, int, Host]] = []
+        self._gated: deque[tuple[int, Host]] = deque()
+        self._tickets = count(1)
+        self._errand_ids = count(-1, -1)
+        self._hungry: dict[str, Host] = {}
+        self._idle: dict[str, Host] = {}
+        self._strays: dict[str, list[tuple[Row, Origin]]] = {}  # errands at hosts that are not leased yet
+        self.refused: deque[tuple[Row, FetchError]] = deque()
+        self.unresolved: deque[tuple[str, str]] = deque()
+
+    def __repr__(self) -> str:
+        return f"<HostRegistry {len(self._hosts)} hosts, {len(self._open)} open, {len(self._gated)} gated>"
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    def __contains__(self, host: object) -> bool:
+        return host in self._hosts
+
+    # -- hosts and rows come and go
+
+    def add(self, lease: Lease, now: float) -> None:
+        """Take a leased host onto the workbench, with the state that it was left with."""
+        limits = self._limits_for(lease.host)
+        state = lease.state
+        host = Host(
+            name=lease.host,
+            token=lease.token,
+            limits=limits,
+            permits=Semaphore(limits.concurrency),
+            opens_at=state.opens_at,
+            rule=state.rule,
+            origins=state.memory or {},
+            backlog=lease.waiting - len(lease.rows),
+        )
+        host.learn_delay(self._agent)
+        self._hosts[host.name] = host
+        for row in lease.rows:
+            host.held.add(row.id)
+            host.window.put(row, now)
+        for row, origin in self._strays.pop(host.name, ()):
+            self._send_errand(host, row, origin)
+        self._settle(host, now)
+
+    def admit(self, row: Row, now: float) -> None:
+        """Take in a row that is new at a leased host, or moved there; it may be left to the frontier instead."""
+        host = self._hosts.get(row.host)
+        if host is None or row.id in host.held:
+            return
+        if host.window.full(self._each * 4) or (host.backlog and not host.window.yields_to(row)):
+            # Whatever waits in the frontier goes first.
+            host.backlog += 1
+        else:
+            host.held.add(row.id)
+            host.window.put(row, now)
+        self._settle(host, now)
+
+    def refilled(self, want: Want, rows: list[Row], now: float) -> None:
+        """Take in what the frontier gave for a wish."""
+        host = self._hosts[want.host]
+        host.refilling = False
+        for row in rows:
+            if row.id not in host.held:
+                host.held.add(row.id)
+                host.window.put(row, now)
+                host.backlog -= 1
+        if len(rows) < want.n:
+            host.backlog = 0
+        self._settle(host, now)
+
+    def forget(self, row: Row, now: float) -> None:
+        """A row's outcome or put-back is committed."""
+        if (host := self._hosts.get(row.host)) is not None:
+            host.held.discard(row.id)
+            self._settle(host, now)
+
+    def wants(self) -> list[Want]:
+        """The windows that run low; each is asked for once."""
+        wants = [
+            Want(host.name, frozenset(host.held), self._each - host.window.ready())
+            for host in self._hungry.values()
+            if not host.refilling
+        ]
+        for want in wants:
+            self._hosts[want.host].refilling = True
+        self._hungry.clear()
+        return wants
+
+    def wanted(self) -> list[str]:
+        """Hosts that must be leased because another origin's robots.txt redirects there."""
+        return list(self._strays)
+
+    def release_idle(self) -> dict[str, HostState]:
+        """Take the hosts that have nothing left off the workbench, with the state that they are left in."""
+        idle = dict(self._idle)
+        for host in idle.values():
+            self._remove(host)
+        return {name: host.state() for name, host in idle.items()}
+
+    @property
+    def crowd(self) -> int:
+        """How many places on the workbench are taken by hosts that still have something."""
+        return len(self._hosts) - len(self._idle)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a window runs low or a host is wanted."""
+        return bool(self._hungry or self._strays)
+
+    def release_sleepers(self, now: float) -> dict[str, HostState]:
+        """Take hosts that will not open for long off the workbench, so that others find room.
+
+        Only hosts of which nothing is out: their windows are dropped, and stand in the frontier still.
+        """
+        asleep = [host for host in self._hosts.values() if host.rests_until(now + SLEEPER)]
+        for host in asleep:
+            self._remove(host)
+        return {host.name: host.state() for host in asleep}
+
+    def release_all(self) -> dict[str, HostState]:
+        """Take every host off the workbench."""
+        states = {name: host.state() for name, host in self._hosts.items()}
+        self._hosts.clear()
+        return states
+
+    def token(self, host: str) -> int:
+        """The token of a host's lease."""
+        return self._hosts[host].token
+
+    # -- turns
+
+    def take(self, now: float, *, may_connect: bool = True) -> Turn | None:
+        """Reserve one turn, or None if no host may be served now.
+
+        With ``may_connect`` false, only hosts to which a connection is open are served.
+        """
+        while self._opening and self._opening[0][0] <= now:
+            _, ticket, host = heapq.heappop(self._opening)
+            if host.entry == ticket:
+                self._stand_in_line(host, now)
+        while (candidate := self._next(may_connect)) is not None:
+            turn = self._turn(candidate, now, may_connect)
+            self._settle(candidate, now)
+            if turn is not None:
+                return turn
+        return None
+
+    def sent(self, turn: Turn, now: float) -> None:
+        """The first byte of a turn's request is out: from here the delay counts."""
+        host, turn.sent_at = turn.host, now
+        host.unsent, host.last_sent = False, now
+        pause = host.pause()
+        host.shut_until(now + pause.seconds, pause.rule)
+        self._settle(host, now)
+
+    def ended(self, turn: Turn, now: float) -> None:
+        """A turn's exchange is over: its permit comes back. One that never sent costs the delay all the same."""
+        turn.host.permits.give_back()
+        if turn.sent_at is None:
+            self.sent(turn, now)
+        else:
+            self._settle(turn.host, now)
+
+    def skipped(self, turn: Turn, now: float) -> None:
+        """A turn was given up before anything was sent: as if it had not been taken."""
+        turn.host.permits.give_back()
+        turn.host.unsent = False
+        self._settle(turn.host, now)
+
+    def rest(self, host: str, until: float, rule: str, now: float) -> None:
+        """The host asked for a pause."""
+        if host in self._hosts:
+            self._hosts[host].shut_until(until, rule)
+            self._settle(self._hosts[host], now)
+
+    def resolved(self, host: str, now: float) -> None:
+        """The look-up of a host's name is over, whatever it found: the next turn finds out."""
+        if host in self._hosts:
+            self._hosts[host].naming, self._hosts[host].looked_up = False, True
+            self._settle(self._hosts[host], now)
+
+    def next_opening(self) -> tuple[float, Host] | None:
+        """When the next host opens (perhaps it has), and which; None if all of them wait for something else."""
+        for heap in (self._open, self._opening):
+            while heap and heap[0][2].entry != heap[0][1]:
+                heapq.heappop(heap)
+            if heap:
+                return heap[0][2].placed_at, heap[0][2]
+        return None
+
+    def starves_at(self, host: str) -> float:
+        """When a host could use a row and has none; NEVER if it has."""
+        found = self._hosts.get(host)
+        return found.opens_at if found is not None and not found.window else NEVER
+
+    # -- robots.txt
+
+    def robots_known(self, origin: Origin, status: int, body: bytes, now: float) -> None:
+        """The file was read, or there is none: who waited for it may go."""
+        origin.learn(status, body, now)
+        host = self._hosts[host_of(origin.name)]
+        host.learn_delay(self._agent)
+        for row in origin.unpark():
+            host.window.put(row, now)
+        self._settle(host, now)
+
+    def robots_put_back(self, origin: Origin, row: Row, now: float) -> None:
+        """The file is asked for again later, or elsewhere."""
+        host = self._hosts.get(row.host)
+        if host is None:
+            self._strays.setdefault(row.host, []).append((row, origin))
+        else:
+            self._send_errand(host, row, origin)
+            self._settle(host, now)
+
+    def robots_failed(self, origin: Origin, error: FetchError, now: float) -> None:
+        """The file cannot be read: nothing may be fetched from its origin."""
+        origin.give_up(error)
+        assert origin.error is not None
+        self.refused.extend((row, origin.error) for row in origin.unpark())
+        self._settle(self._hosts[host_of(origin.name)], now)
+
+    # -- what the display asks
+
+    def busiest(self, n: int) -> list[Host]:
+        """The hosts with the most in flight, then with the most waiting."""
+        return heapq.nlargest(n, self._hosts.values(), key=lambda host: (host.permits.taken, host.waiting))
+
+    def why(self, host: Host, now: float) -> tuple[str, float]:
+        """Why a host waits, and for how many seconds where that is known."""
+        if host.naming:
+            return "resolving", 0.0
+        if host.permits.locked or host.unsent:
+            return "fetching", 0.0
+        if host.opening() == NEVER:
+            return "robots.txt" if any(origin.asked for origin in host.origins.values()) else "", 0.0
+        return host.rule, max(0.0, host.opening() - now)
+
+    # -- inside
+
+    def _settle(self, host: Host, now: float) -> None:
+        """Put a host where it belongs after any change."""
+        if host.backlog > 0 and not host.refilling and self._runs_low(host.window):
+            self._hungry[host.name] = host
+        if host.done:
+            self._idle[host.name] = host
+        else:
+            self._idle.pop(host.name, None)
+        opening = host.opening()
+        if opening == host.placed_at:
+            return
+        host.placed_at = opening
+        host.entry = 0
+        if opening == NEVER:
+            return
+        if opening <= now:
+            self._stand_in_line(host, now)
+        else:
+            host.entry = next(self._tickets)
+            heapq.heappush(self._opening, (opening, host.entry, host))
+
+    def _runs_low(self, window: Window) -> bool:
+        return window.ready() <= self._each // 4 and not window.full(self._each * 4)
+
+    def _stand_in_line(self, host: Host, now: float) -> None:
+        host.entry = next(self._tickets)
+        backlog = host.backlog + len(host.window)
+        heapq.heappush(self._open, (now - HEAD_START * math.log2(1 + backlog), host.entry, host))
+
+    def _next(self, may_connect: bool) -> Host | None:
+        while may_connect and self._gated:
+            ticket, host = self._gated.popleft()
+            if host.entry == ticket:
+                return host
+        while self._open:
+            _, ticket, host = heapq.heappop(self._open)
+            if host.entry == ticket:
+                return host
+        return None
+
+    def _turn(self, host: Host, now: float, may_connect: bool) -> Turn | None:
+        """A turn at a host whose time has come, unless it turns out that something is wanting."""
+        host.entry, host.placed_at = 0, NEVER
+        row, origin = self._pick(host, now)
+        if row is None:
+            return None
+        url = row.request.url
+        if not host.looked_up and not self._is_resolved(url):
+            self._put_again(host, row, origin, now)
+            host.naming = True
+            self.unresolved.append((host.name, url))
+            return None
+        connecting = not self._has_idle(url)
+        if connecting and not may_connect:
+            self._put_again(host, row, origin, now)
+            host.placed_at, host.entry = host.opening(), next(self._tickets)
+            self._gated.append((host.entry, host))
+            return None
+        host.looked_up = False
+        host.permits.take()
+        host.unsent = host.pause().seconds > 0
+        return Turn(host, row, now, host.opens_at, host.rule, origin, connecting)
+
+    def _pick(self, host: Host, now: float) -> tuple[Row | None, Origin | None]:
+        """The next row that robots.txt lets go; or the errand that must go first, with its origin."""
+        if host.errands and host.errands[0][0] <= now:
+            _, _, row, origin = heapq.heappop(host.errands)
+            return row, origin
+        while (waiting := host.window.pop(now)) is not None:
+            if host.limits.robots == "ignore":
+                return waiting, None
+            name = origin_of(waiting.request.url)
+            origin = host.origins.get(name) or host.origins.setdefault(name, Origin(name))
+            if not origin.knows(now):
+                origin.parked.append(waiting)
+                if not origin.asked:
+                    origin.asked = True
+                    return Row(next(self._errand_ids), host.name, origin.robots_request()), origin
+            elif (refusal := origin.refusal(waiting.request, self._agent)) is None:
+                return waiting, None
+            else:
+                self.refused.append((waiting, refusal))
+        return None, None
+
+    def _remove(self, host: Host) -> None:
+        del self._hosts[host.name]
+        host.entry, host.placed_at = 0, NEVER
+        self._hungry.pop(host.name, None)
+        self._idle.pop(host.name, None)
+
+    def _put_again(self, host: Host, row: Row, origin: Origin | None, now: float) -> None:
+        if origin is None:
+            host.window.put(row, now)
+        else:
+            self._send_errand(host, row, origin)
+
+    def _send_errand(self, host: Host, row: Row, origin: Origin) -> None:
+        heapq.heappush(host.errands, (row.not_before, row.id, row, origin))

@@ -14,7 +14,7 @@ from scrapekit.sinks.kept import Kept, keep, rejected
 from scrapekit.sinks.memory import ListSink
 from scrapekit.sinks.opening import STDOUT, check_target, check_targets, open_sink
 from scrapekit.sinks.runs import RunFolder
-from scrapekit.sinks.sink import Sink, write_all
+from scrapekit.sinks.sink import Sink, write_all, write_each
 from scrapekit.sinks.stdout import StdoutSink
 
 __all__ = [
@@ -33,4 +33,5 @@ __all__ = [
     "open_sink",
     "rejected",
     "write_all",
+    "write_each",
 ]

@@ -38,13 +38,18 @@ class Sink(Protocol):
 
 
 def write_all(sinks: Sequence[Sink], items: Sequence[Kept]) -> None:
-    """Write the same items to each sink, or to none that can go back.
+    """Write the same items to each sink; otherwise as ``write_each``."""
+    write_each([(sink, items) for sink in sinks])
+
+
+def write_each(parts: Sequence[tuple[Sink, Sequence[Kept]]]) -> None:
+    """Write to each sink its items, or to none that can go back.
 
     Those that cannot go back are written last. Raises the SinkError of the one that failed.
     """
     done: list[tuple[Sink, int]] = []
     try:
-        for sink in sorted(sinks, key=lambda sink: sink.position() is None):
+        for sink, items in sorted(parts, key=lambda part: part[0].position() is None):
             before = sink.position()
             sink.write(items)
             if before is not None:

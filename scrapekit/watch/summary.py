@@ -31,6 +31,9 @@ _ENDS: Final[Mapping[str, str]] = {
     "fail-fast": "stopped at the first failure",
     "stalled": "stopped: no host opens soon",
     "interrupted": "interrupted",
+    "closed pipe": "stopped: nobody reads the output any more",
+    "sink failed": "stopped: the items could not be written",
+    "aborted": "ended by an error",
 }
 
 #   outcome         how it looks when there is one

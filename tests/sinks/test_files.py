@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrapekit.errors import SinkError, SinkShort
-from scrapekit.sinks import Sink, keep, open_sink, write_all
+from scrapekit.sinks import Sink, keep, open_sink, write_all, write_each
 
 ENDINGS = (".jsonl", ".json", ".csv")
 
@@ -260,6 +260,8 @@ def test_several_sinks_are_written_as_one(tmp_path: Path, small_files: Callable[
     long = keep({"n": "2" * 34})  # the third file would be 56 bytes, the others are shorter
     with pytest.raises(SinkError, match=r"c\.json"):
         write_all(sinks, [long])
+    with pytest.raises(SinkError, match=r"c\.json"):
+        write_each([(sinks[0], [keep({"n": 2})]), (sinks[2], [long])])
     assert [numbers(path) for path in paths] == [[1], [1], [1]]
     for sink in sinks:
         sink.close()

@@ -231,11 +231,13 @@ def _picks(place: Place) -> str:
 
 
 def _cards(place: Place, shelf: Iterable[Book]) -> str:
+    # The cover comes last, and first to the eye: the head of the source is what a reader of a snippet sees.
     cards = "".join(
-        f'\n<li><article class="book">\n<a class="cover" href="{place.shop}{book_path(book)}" tabindex="-1">'
-        f'<img src="{place.shop}/cover/{book.number}.svg" alt="" width="240" height="360" loading="lazy"></a>'
-        f'\n<h2 class="title"><a href="{place.shop}{book_path(book)}">{escape(book.title)}</a></h2>'
-        f"\n{_label(place, book)}\n</article></li>"
+        f'\n<li><article class="book">\n<h2 class="title"><a href="{place.shop}{book_path(book)}">'
+        f"{escape(book.title)}</a></h2>{_label(place, book)}"
+        f'\n<a class="cover" href="{place.shop}{book_path(book)}" tabindex="-1">'
+        f'<img src="{place.shop}/cover/{book.number}.svg" alt="" width="240" height="360" loading="lazy"></a>\n'
+        "</article></li>"
         for book in shelf
     )
     return f'<ul class="books">{cards}</ul>'
@@ -244,10 +246,10 @@ def _cards(place: Place, shelf: Iterable[Book]) -> str:
 def _label(place: Place, book: Book) -> str:
     stock = f"In stock ({book.stock} left)" if book.stock else "Sold out"
     return (
-        f'<p class="author">by {escape(book.author)}</p>'
+        f'\n<p class="price">{book.price}</p>\n<p class="author">by {escape(book.author)}</p>'
         f'\n<p class="rating" data-stars="{book.rating}" aria-label="{book.rating} of 5 stars">'
         f"{'★' * book.rating}<span>{'☆' * (5 - book.rating)}</span></p>"
-        f'\n<p class="price">{book.price}</p>\n<p class="stock{"" if book.stock else " none"}">{stock}</p>'
+        f'\n<p class="stock{"" if book.stock else " none"}">{stock}</p>'
         f'\n<p><a class="category" href="{place.shop}/category/{book.category.slug}">'
         f"{escape(book.category.name)}</a></p>"
     )

@@ -48,7 +48,7 @@ async def dial(addresses: Sequence[Address], connect: Connect, *, stagger: float
 async def open_stream(
     addresses: Sequence[Address], dial: Dial, *, secure: Secure | None = None, hostname: str = "", timeout: float
 ) -> Stream:
-    """Dial, and put TLS on what comes if ``secure`` is given, within ``timeout`` seconds for both.
+    """Dial, and put TLS on what comes if ``secure`` is given and it has none, within ``timeout`` seconds for both.
 
     Raises ConnectFailed, TLSFailed, or FetchTimeout whose phase is connect or tls.
     """
@@ -56,7 +56,7 @@ async def open_stream(
     try:
         async with Limit(timeout):
             stream = await dial(addresses)
-            return await secure(stream, hostname) if secure else stream
+            return await secure(stream, hostname) if secure and not stream.secured else stream
     except Expired as late:
         phase, address = ("tls", stream.address) if stream else ("connect", str(addresses[0]))
         raise FetchTimeout(f"no connection {late}", address=address, phase=phase) from None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Protocol
+from typing import Final, Protocol
 
 from curio.traps import _io_release, _read_wait, _write_wait
 
@@ -24,6 +24,10 @@ class Stream(Protocol):
     @property
     def address(self) -> str:
         """The peer, such as ``192.0.2.7:443``."""
+
+    @property
+    def secured(self) -> bool:
+        """Whether TLS is on."""
 
     async def read(self, size: int) -> bytes:
         """At most ``size`` bytes, as soon as there are any; b"" once the peer has closed its side."""
@@ -40,6 +44,8 @@ class Stream(Protocol):
 
 class TCPStream:
     """A stream over a connected (or connecting) socket, which it owns."""
+
+    secured: Final = False
 
     __slots__ = ("_fd", "_recv", "_send", "_socket", "address")
 

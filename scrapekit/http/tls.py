@@ -73,6 +73,8 @@ class TLS:
 class TLSStream:
     """A stream over another one."""
 
+    secured: Final = True
+
     __slots__ = ("_engine", "_in", "_out", "_stream", "address")
 
     def __init__(self, stream: Stream, context: ssl.SSLContext, hostname: str) -> None:

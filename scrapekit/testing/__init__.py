@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from scrapekit.testing.clock import Deadlock, VirtualClock
+from scrapekit.testing.network import CLOSE, RESET, SILENCE, FakeNetwork, FakeSite, Page, Received
 
-__all__ = ["Deadlock", "VirtualClock"]
+__all__ = ["CLOSE", "RESET", "SILENCE", "Deadlock", "FakeNetwork", "FakeSite", "Page", "Received", "VirtualClock"]

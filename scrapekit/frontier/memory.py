@@ -97,6 +97,7 @@ class MemoryFrontier:
         queue = self._queues.get(host)
         if queue is None:
             queue = self._queues[host] = _Queue(host)
+            self._counts.hosts += 1
         return queue
 
     def _hand_over(self, queue: _Queue, each: int, now: float) -> Lease:
@@ -145,7 +146,7 @@ class MemoryFrontier:
 class _Queue:
     """One host's pending rows. Heap entries of rows that have ended or changed are void, and skipped when met."""
 
-    __slots__ = ("_later", "_ready", "handed", "host", "lined_up", "rows", "state", "ticket", "token")
+    __slots__ = ("_entries", "_later", "_ready", "handed", "host", "lined_up", "rows", "state", "ticket", "token")
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -155,8 +156,10 @@ class _Queue:
         self.lined_up = _NOT
         self.rows: dict[int, Row] = {}
         self.handed: dict[int, Row] = {}
-        self._ready: list[tuple[int, int, Row]] = []
-        self._later: list[tuple[float, int, int, Row]] = []
+        #: Breaks ties: a row that was put back stands beside the void entry of what it was, under the same key.
+        self._entries = count()
+        self._ready: list[tuple[int, int, int, Row]] = []
+        self._later: list[tuple[float, int, int, int, Row]] = []
 
     def add(self, row: Row) -> None:
         """A row that is new here."""
@@ -164,9 +167,9 @@ class _Queue:
         self.handed.pop(row.id, None)
         priority, turn = row.key
         if row.not_before:
-            heapq.heappush(self._later, (row.not_before, priority, turn, row))
+            heapq.heappush(self._later, (row.not_before, priority, turn, next(self._entries), row))
         else:
-            heapq.heappush(self._ready, (priority, turn, row))
+            heapq.heappush(self._ready, (priority, turn, next(self._entries), row))
 
     def hand_out(self, n: int, now: float, held: Collection[int]) -> list[Row]:
         """Up to n rows that are not held: what may go by now in its order, then the earliest of the rest."""
@@ -203,8 +206,7 @@ class _Queue:
 
     def _ripen(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:
-            _, priority, turn, row = heapq.heappop(self._later)
-            heapq.heappush(self._ready, (priority, turn, row))
+            heapq.heappush(self._ready, heapq.heappop(self._later)[1:])
 
 
 class _Line:

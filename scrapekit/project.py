@@ -9,30 +9,17 @@ Knows nothing of how a spider runs.
 from __future__ import annotations
 
 import difflib
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import NamedTuple
+from types import ModuleType
 
 from scrapekit.config import Settings
 from scrapekit.errors import ConfigError
+from scrapekit.importing import Place, broken, load_file, load_module, shown
 from scrapekit.spider import Spider
-
-
-class Place(NamedTuple):
-    """Where something stands."""
-
-    file: Path
-    line: int | None
-
-    def __str__(self) -> str:
-        return f"{shown(self.file)}:{self.line}" if self.line else shown(self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +62,7 @@ def discover(settings: Settings) -> Catalogue:
             problems.append(_no_folder(folder, settings))
         for file in _files(folder):
             try:
-                spiders.extend(spiders_in(_load(file, _root(settings))))
+                spiders.extend(spiders_in(load_file(file, _root(settings))))
             except ConfigError as error:
                 problems.append(error)
     problems.extend(_unknown_tables(settings, {spider.name for spider in spiders}) if not problems else ())
@@ -89,12 +76,27 @@ def pick(target: str, settings: Settings) -> type[Spider]:
     """
     place, _, name = target.rpartition(":") if ":" in target else (target, "", "")
     if place.endswith(".py"):
-        return _one_of(_load(Path(place), _root(settings)), name, place)
+        return _one_of(load_file(Path(place), _root(settings)), name, place)
     if name:
-        return _one_of(_module(place), name, place)
+        return _one_of(load_module(place), name, place)
     if settings.file is None:
         raise ConfigError(f"there is no spider {target!r}, for there is no project here", hint=_without_project(target))
     return discover(settings).named(target)
+
+
+def make(spider: type[Spider], arguments: Mapping[str, str]) -> Spider:
+    """The spider itself, made with the arguments of the command line.
+
+    Raises ConfigError for arguments that it does not take, and for what its ``__init__`` raises, with the line.
+    """
+    try:
+        inspect.signature(spider).bind(**arguments)
+    except TypeError as error:
+        raise ConfigError(f"spider {spider.name!r}: {error}", hint=_takes(spider)) from None
+    try:
+        return spider(**arguments)
+    except (Exception, SystemExit) as error:
+        raise broken(error, place_of(spider).file) from error
 
 
 def spiders_in(module: ModuleType) -> list[type[Spider]]:
@@ -118,99 +120,14 @@ def place_of(spider: type[Spider]) -> Place:
         return Place(file, None)
 
 
-def shown(path: Path) -> str:
-    """A path as a person at the current folder would write it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+def _root(settings: Settings) -> Path | None:
+    return settings.root if settings.file else None
 
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*.py")):
         if not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts):
             yield path
-
-
-def _load(file: Path, root: Path | None) -> ModuleType:
-    """Import one file. Raises ConfigError with the line at which it broke."""
-    file = file.absolute()
-    if not file.is_file():
-        raise ConfigError("there is no such file", file=shown(file))
-    name = _module_name(file, root)
-    known = sys.modules.get(name)
-    if known is not None and known.__file__ == str(file):
-        return known  # another spider file has imported it; twice would be two classes
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec, "importlib knows what .py means"
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # before it runs, as the import statement does: pydantic looks names up there
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        sys.modules.pop(name, None)
-        raise _broken(error, file) from error
-    return module
-
-
-def _root(settings: Settings) -> Path | None:
-    return settings.root if settings.file else None
-
-
-def _module_name(file: Path, root: Path | None) -> str:
-    """A file of the project is named as its fellows import it, ``spiders.quotes``; any other gets a name of its own.
-
-    In both cases what lies beside it can be imported as well, but hides no library of the same name.
-    """
-    _on_path(file.parent, len(sys.path))
-    parts = file.with_suffix("").relative_to(root).parts if root and file.is_relative_to(root) else ()
-    if root and len(parts) > 1 and all(part.isidentifier() for part in parts):
-        _on_path(root, 0)
-        return ".".join(parts)
-    digest = hashlib.blake2b(str(file).encode(), digest_size=4).hexdigest()
-    return f"scrapekit_spider_{digest}"
-
-
-def _on_path(folder: Path, at: int) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(at, str(folder))
-
-
-def _module(name: str) -> ModuleType:
-    _on_path(Path.cwd(), 0)
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or f"{name}.".startswith(f"{error.name}."):
-            raise ConfigError(f"there is no module {name!r}", hint="a file is given with its .py") from None
-        raise _broken(error, None) from error
-    except (Exception, SystemExit) as error:
-        raise _broken(error, None) from error
-
-
-def _broken(error: BaseException, file: Path | None) -> ConfigError:
-    """Where a file broke: the last line of the user's own that was running, or the one that does not parse."""
-    if isinstance(error, SyntaxError) and error.filename:
-        place, what = Place(Path(error.filename), error.lineno), f"{type(error).__name__}: {error.msg}"
-    else:
-        place, what = _last_line(error.__traceback__, file), f"{type(error).__name__}: {error}"
-    return ConfigError(what.partition("\n")[0], file=shown(place.file), line=place.line)
-
-
-def _last_line(trace: TracebackType | None, file: Path | None) -> Place:
-    """The innermost line in the file itself; for a module, in whatever is neither a library nor ours."""
-    places = []
-    while trace is not None:
-        places.append(Place(Path(trace.tb_frame.f_code.co_filename), trace.tb_lineno))
-        trace = trace.tb_next
-    own = [place for place in places if place.file == file or (file is None and _is_users(place.file))]
-    return (own or [Place(file or places[-1].file, None)])[-1]
-
-
-def _is_users(file: Path) -> bool:
-    foreign = {"site-packages", "dist-packages", "importlib"}
-    return file.suffix == ".py" and not foreign & set(file.parts) and not file.is_relative_to(Path(__file__).parent)
 
 
 def _one_of(module: ModuleType, name: str, place: str) -> type[Spider]:
@@ -226,6 +143,15 @@ def _one_of(module: ModuleType, name: str, place: str) -> type[Spider]:
     if not spiders:
         raise ConfigError(f"{place} has no spider", hint="a spider is a subclass of scrapekit.Spider with a name")
     raise ConfigError(f"{place} has {len(spiders)} spiders", hint=f"say which, such as {place}:{classes[0]}")
+
+
+def _takes(spider: type[Spider]) -> str:
+    names = [
+        f"{name}=…" if each.default is each.empty else f"[{name}=…]"
+        for name, each in inspect.signature(spider).parameters.items()
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+    ]
+    return f"it takes -a {' -a '.join(names)}" if names else "it takes none"
 
 
 def _unknown_tables(settings: Settings, names: set[str]) -> Iterator[ConfigError]:

@@ -229,3 +229,43 @@ def test_without_a_project_a_bare_name_is_refused_with_the_way_out(write: Write)
 def test_the_place_of_a_spider_is_its_file_and_line(write: Write) -> None:
     write("spiders/a.py", spider("alpha"))
     assert str(project.place_of(catalogue().spiders[0])) == "spiders/a.py:4"
+
+
+ARGUMENTS = """\
+from scrapekit.spider import Spider
+
+
+class Alpha(Spider):
+    name = "alpha"
+
+    def __init__(self, tag, *, pages="3"):
+        self.tag = tag
+        self.pages = int(pages)
+"""
+
+
+def test_arguments_arrive_as_keywords_of_init(write: Write) -> None:
+    write("spiders/a.py", ARGUMENTS)
+    made = project.make(catalogue().spiders[0], {"tag": "x", "pages": "5"})
+    assert (made.tag, made.pages) == ("x", 5)  # type: ignore[attr-defined]
+
+
+def test_arguments_become_attributes_by_default(write: Write) -> None:
+    write("spiders/a.py", spider("alpha"))
+    assert project.make(catalogue().spiders[0], {"tag": "x"}).tag == "x"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"tag": "x", "page": "5"}])
+def test_arguments_that_a_spider_does_not_take_are_refused(write: Write, arguments: dict[str, str]) -> None:
+    write("spiders/a.py", ARGUMENTS)
+    with pytest.raises(ConfigError) as caught:
+        project.make(catalogue().spiders[0], arguments)
+    assert str(caught.value).startswith("spider 'alpha': ")
+    assert caught.value.hint == "it takes -a tag=… -a [pages=…]"
+
+
+def test_an_init_that_raises_is_told_with_its_line(write: Write) -> None:
+    write("spiders/a.py", ARGUMENTS)
+    with pytest.raises(ConfigError) as caught:
+        project.make(catalogue().spiders[0], {"tag": "x", "pages": "many"})
+    assert str(caught.value).startswith("spiders/a.py:9: ValueError: invalid literal")

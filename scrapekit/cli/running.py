@@ -1,0 +1,154 @@
+"""Run a crawl under the eyes of a person: a display, the signals that stop it, a summary, an exit code.
+
+The first Ctrl-C or SIGTERM lets what is in flight end; the second ends the process where it stands, which costs no item
+that was written: sinks have no buffer.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import curio
+
+from scrapekit import kernel
+from scrapekit.cli import exits
+from scrapekit.config import Settings
+from scrapekit.crawler import Bounds, Crawl
+from scrapekit.errors import CallbackError, ConfigError, SinkError
+from scrapekit.importing import shown
+from scrapekit.kernel import Alarm
+from scrapekit.sinks import STDOUT, RunFolder, check_targets, open_sink
+from scrapekit.spider import Spider
+from scrapekit.watch import Console, Progress, progress, summary
+
+#: The display is brought up to date this often, in seconds, and a signal is noticed as soon.
+_TICK: Final = 0.2
+_CODES: Final = {signal.SIGINT: exits.SIGINT, signal.SIGTERM: exits.SIGTERM}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the person wants of a crawl besides what the settings say; ``targets`` are files, or ``-``."""
+
+    targets: Sequence[str] = ()
+    overwrite: bool = False
+    append: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
+    verbosity: int = 0
+
+    @property
+    def to_terminal(self) -> bool:
+        """Whether items go where a live display would be."""
+        return STDOUT in self.targets and sys.stdout.isatty()
+
+
+class Stops:
+    """The signals that ask a crawl to stop."""
+
+    def __init__(self) -> None:
+        self.code = exits.DONE
+
+    def asked(self, number: int, frame: FrameType | None = None) -> None:
+        """Note the first; at the second, leave. This runs in the midst of anything, so it does as little as it can."""
+        if self.code:
+            if sys.stderr.isatty():
+                os.write(2, b"\x1b[?25h")  # the live display had hidden the cursor
+            os.write(2, b"\nscrapekit: stopped at once\n")
+            os._exit(self.code)
+        self.code = _CODES[signal.Signals(number)]
+
+    @contextmanager
+    def listening(self) -> Iterator[Stops]:
+        """Hear the signals while the block lasts."""
+        before = {number: signal.signal(number, self.asked) for number in _CODES}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run_crawl(spider: Spider, settings: Settings, wish: Wish, console: Console) -> int:
+    """Run a spider to its end, shown on the console; gives the exit code.
+
+    Raises ConfigError before anything was fetched, SinkError or CallbackError when it cannot go on.
+    """
+    with Stops().listening() as stops:
+        code: int = kernel.run(watched, spider, settings, wish, console, stops)
+    return code
+
+
+async def watched(
+    spider: Spider, settings: Settings, wish: Wish, console: Console, stops: Stops, root: Path | None = None
+) -> int:
+    """``run_crawl`` inside curio; the run is kept below ``root``, by default the project's folder."""
+    check_targets(wish.targets, overwrite=wish.overwrite, append=wish.append)
+    new = [Path(each) for each in wish.targets if each != STDOUT and not Path(each).exists()]
+    run = RunFolder.create(root or settings.root, spider.name)
+    sinks = [open_sink(each, overwrite=wish.overwrite, append=wish.append) for each in wish.targets]
+    crawl = Crawl(spider, settings, bounds=wish.bounds, sinks=sinks, run=run)
+    display = progress(console, title=spider.name, live=_is_live(console, wish))
+    try:
+        await _run(crawl, display, stops, console)
+    except ConfigError:
+        if not crawl.stats.sends:
+            _leave_no_trace(new, run)
+        raise
+    except (SinkError, CallbackError):
+        _say_summary(crawl, wish, console, run)
+        raise
+    _say_summary(crawl, wish, console, run)
+    return stops.code or exits.of_crawl(crawl.stats)
+
+
+async def _run(crawl: Crawl, display: Progress, stops: Stops, console: Console) -> None:
+    ticker = await curio.spawn(_tick, crawl, display, stops, console)
+    try:
+        await crawl.run()
+    finally:
+        await ticker.cancel()
+        display.close()
+
+
+async def _tick(crawl: Crawl, display: Progress, stops: Stops, console: Console) -> None:
+    """Show how far it is, and pass on that somebody wants it to stop."""
+    alarm, told = Alarm(), False
+    while True:
+        await alarm.sleep(_TICK)
+        display.update(crawl.view())
+        if stops.code and not told:
+            told = True
+            console.say(f"scrapekit: stopping, {crawl.view().in_flight} in flight may end; once more stops at once")
+            await crawl.stop("interrupted")
+
+
+def _is_live(console: Console, wish: Wish) -> bool:
+    return console.is_interactive and wish.verbosity >= 0 and not wish.to_terminal
+
+
+def _say_summary(crawl: Crawl, wish: Wish, console: Console, run: RunFolder) -> None:
+    if wish.verbosity < 0:
+        return
+    files: dict[str, Any] = {"items": ", ".join(each for each in wish.targets if each != STDOUT) or shown(run.items)}
+    if crawl.stats.rejected:
+        files["rejected"] = shown(run.rejected)
+    files["run"] = shown(run.path)
+    console.say("")
+    console.say(summary(crawl.spider.name, crawl.stats, files=files))
+
+
+def _leave_no_trace(files: Sequence[Path], run: RunFolder) -> None:
+    """Nothing was fetched: the files would only be in the way of the next try."""
+    for file in files:
+        with suppress(OSError):
+            file.unlink()
+    shutil.rmtree(run.path, ignore_errors=True)

@@ -19,7 +19,7 @@ import tomli
 
 from scrapekit import Request, Response, Spider, demo
 from scrapekit.config import load
-from scrapekit.demo import catalogue, quotes, sayings, shop
+from scrapekit.demo import catalogue, quotes, sayings, shelves, shop
 from scrapekit.demo.site import RETRY_AFTER, SLOW, Site, answer
 from scrapekit.errors import ConfigError
 from scrapekit.http.server import ServerReply, ServerRequest
@@ -110,12 +110,12 @@ def test_the_content_is_the_same_at_every_run_and_on_every_python() -> None:
 def test_every_link_leads_to_a_page_but_the_one_that_is_gone(host: str) -> None:
     replies = {target: (reply.status, source) for source, target, reply in walk(host)}
     broken = {target: where for target, where in replies.items() if where[0] not in {200, 301, 302}}
-    assert broken == ({shop.GONE: (404, "/")} if host == "books.test" else {})
+    assert broken == ({shelves.GONE: (404, "/")} if host == "books.test" else {})
     assert len(replies) > (2000 if host == "books.test" else 50)
 
 
 def test_a_bare_address_shows_both_sites(pages: dict[str, tuple[str, ServerReply]]) -> None:
-    assert [target for target, (_, reply) in pages.items() if reply.status == 404] == [shop.GONE]
+    assert [target for target, (_, reply) in pages.items() if reply.status == 404] == [shelves.GONE]
     assert {"/", "/catalogue/50", "/quotes/", "/quotes/page/10", "/quotes/style.css"} <= set(pages)
     assert header(get("/quotes", "localhost"), "Location") == "/quotes/"
 
@@ -223,7 +223,7 @@ def asked(site: Site, target: str, method: str = "GET") -> Awaitable[ServerReply
 
 def test_the_busy_page_is_refused_once_with_a_retry_after(run: Callable[..., Any]) -> None:
     async def main() -> None:
-        site, path = Site(), shop.book_path(catalogue.specials()[catalogue.BUSY])
+        site, path = Site(), shelves.book_path(catalogue.specials()[catalogue.BUSY])
         first, second, third = [await asked(site, path) for _ in range(3)]
         assert first.status == 503
         assert header(first, "Retry-After") == str(RETRY_AFTER)
@@ -243,7 +243,7 @@ def test_only_the_slow_page_takes_its_time(run: Callable[..., Any]) -> None:
         site = Site(sleep=sleep)
         assert (await asked(site, "/")).status == 200
         assert waited == []
-        assert (await asked(site, shop.book_path(catalogue.specials()[catalogue.SLOW]))).status == 200
+        assert (await asked(site, shelves.book_path(catalogue.specials()[catalogue.SLOW]))).status == 200
         assert waited == [SLOW]
 
     run(main)
@@ -299,8 +299,7 @@ def test_the_project_is_found_in_a_checkout_and_its_settings_hold(root: Path) ->
         assert static.port == demo.PORT
 
 
-def test_the_limits_never_ask_for_less_than_a_hurried_demo_needs(root: Path) -> None:
-    """robots.txt is what slows the demonstration down: that is what it demonstrates."""
+def test_robots_txt_is_what_slows_the_demonstration_down(root: Path) -> None:
     settings = load(root / "scrapekit.toml")
     assert settings.limits_for("books.test").delay <= shop.CRAWL_DELAY
     assert settings.limits_for("quotes.test").delay <= quotes.CRAWL_DELAY
@@ -363,7 +362,7 @@ def test_the_books_spider_gets_every_book_but_the_one_without_a_price() -> None:
     for item in items[50:150]:
         book = by_title[item.title]
         assert (item.author, item.rating, item.stock, item.category, str(item.url)) == (
-            book.author, book.rating, book.stock, book.category.name, f"http://books.test{shop.book_path(book)}",
+            book.author, book.rating, book.stock, book.category.name, f"http://books.test{shelves.book_path(book)}",
         )  # fmt: skip
     assert [error.field for error in rejected] == ["price"]
     assert "got 'Price on request'" in str(rejected[0])

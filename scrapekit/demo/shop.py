@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Final
 
 from scrapekit.demo import catalogue as books
-from scrapekit.demo.catalogue import Book, Category
+from scrapekit.demo.catalogue import Book
 from scrapekit.demo.covers import cover
 from scrapekit.demo.markup import Crumbs, Place, icon, missing, page, pager, sitemap, style, svg
+from scrapekit.demo.shelves import GONE, MEMBERS, UNLISTED, WEEK, book_path, cards, label, link, picks, sidebar, tile
 from scrapekit.http.dialogue import ServerReply
 
 PER_PAGE: Final = 20
@@ -40,11 +41,6 @@ SORTS: Final[Mapping[str, Callable[[Book], object]]] = {
     "rating": lambda book: -book.rating,
     "title": lambda book: book.title,
 }
-GONE: Final = "/book/0-the-vanished-library"
-MEMBERS: Final = "/members/first-look"
-WEEK: Final = "/book-of-the-week"
-#: What has a cover and no page of its own: number, title, author.
-_UNLISTED: Final = {0: ("The Vanished Library", "Author Unknown"), 2000: ("First Look: Next Month", "Members Only")}
 
 
 def answer(path: str, query: Query, place: Place) -> ServerReply:
@@ -53,11 +49,6 @@ def answer(path: str, query: Query, place: Place) -> ServerReply:
         if found := pattern.fullmatch(path):
             return build(place, query, **found.groupdict()) or missing(place, "shop")
     return missing(place, "shop")
-
-
-def book_path(book: Book) -> str:
-    """Where a book's own page is."""
-    return f"/book/{book.slug}"
 
 
 def _front(place: Place, query: Query) -> ServerReply | None:
@@ -71,12 +62,12 @@ def _catalogue(place: Place, query: Query, number: str) -> ServerReply | None:
     if not 1 <= wanted <= last:
         return None
     suffix = f"?sort={sort}" if sort in SORTS else ""
-    top = _picks(place) if wanted == 1 and not suffix else ""
+    top = picks(place) if wanted == 1 and not suffix else ""
     title = "All books" if wanted == 1 else f"All books, page {wanted}"
     sorts = " · ".join(f'<a rel="nofollow" href="{place.shop}/?sort={each}">{each}</a>' for each in SORTS)
     body = (
-        f'<div class="columns">{_sidebar(place)}<main>{top}<div class="heading"><h1>{title}</h1>'
-        f'<p class="sorts">Sort by {sorts}</p></div>{_cards(place, _cut(shelf, wanted))}'
+        f'<div class="columns">{sidebar(place)}<main>{top}<div class="heading"><h1>{title}</h1>'
+        f'<p class="sorts">Sort by {sorts}</p></div>{cards(place, _cut(shelf, wanted))}'
         f"{pager(f'{place.shop}/{suffix}', f'{place.shop}/catalogue/{{}}{suffix}', wanted, last)}\n</main></div>"
     )
     return page(title, body, place=place, kind="shop", crumbs=_crumbs(place) if wanted > 1 else ())
@@ -92,25 +83,17 @@ def _category(place: Place, query: Query, slug: str, number: str | None) -> Serv
         return None
     first = f"{place.shop}/category/{slug}"
     body = (
-        f'<div class="columns">{_sidebar(place, category)}<main><div class="heading"><h1>{escape(category.name)}</h1>'
-        f"<p>{len(shelf)} books</p></div>{_cards(place, _cut(shelf, wanted))}"
+        f'<div class="columns">{sidebar(place, category)}<main><div class="heading"><h1>{escape(category.name)}</h1>'
+        f"<p>{len(shelf)} books</p></div>{cards(place, _cut(shelf, wanted))}"
         f"{pager(first, first + '/{}', wanted, last)}</main></div>"
     )
     return page(category.name, body, place=place, kind="shop", crumbs=_crumbs(place))
 
 
 def _categories(place: Place, query: Query) -> ServerReply:
-    tiles = "".join(_tile(place, category, books.shelved(category)) for category in books.categories().values())
+    tiles = "".join(tile(place, category, books.shelved(category)) for category in books.categories().values())
     body = f'<main><div class="heading"><h1>Categories</h1></div><ul class="tiles">{tiles}</ul></main>'
     return page("Categories", body, place=place, kind="shop", crumbs=_crumbs(place))
-
-
-def _tile(place: Place, category: Category, shelf: Sequence[Book]) -> str:
-    return (
-        f'\n<li><a href="{place.shop}/category/{category.slug}">'
-        f'<img src="{place.shop}/cover/{shelf[0].number}.svg" alt="" loading="lazy">'
-        f"<strong>{escape(category.name)}</strong> <span>{len(shelf)} books</span></a></li>"
-    )
 
 
 def _book(place: Place, query: Query, number: str, slug: str | None) -> ServerReply | None:
@@ -125,11 +108,11 @@ def _book(place: Place, query: Query, number: str, slug: str | None) -> ServerRe
             ("UPC", book.upc), ("Pages", book.pages), ("Year", book.year), ("Binding", book.binding),
         )
     )  # fmt: skip
-    others = "".join(_link(place, other) for other in books.related(book))
+    others = "".join(link(place, other) for other in books.related(book))
     body = (
         f'<main><article class="book single"><img class="cover" src="{place.shop}/cover/{book.number}.svg" '
         f'alt="Cover of {escape(book.title)}" width="240" height="360"><div class="about">'
-        f'<h1 class="title"><a href="{place.shop}{book_path(book)}">{escape(book.title)}</a></h1>{_label(place, book)}'
+        f'<h1 class="title"><a href="{place.shop}{book_path(book)}">{escape(book.title)}</a></h1>{label(place, book)}'
         f'<p class="blurb">{escape(book.blurb)}</p><p><a class="button add" rel="nofollow" '
         f'href="{place.shop}/basket?add={book.upc}">Add to basket</a></p><dl class="facts">{facts}</dl></div></article>'
         f'<section class="related"><h2>From the same shelf</h2><ul class="shelf">{others}</ul></section></main>'
@@ -140,7 +123,7 @@ def _book(place: Place, query: Query, number: str, slug: str | None) -> ServerRe
 
 def _cover(place: Place, query: Query, number: str) -> ServerReply | None:
     book = books.book(int(number))
-    title, author = (book.title, book.author) if book else _UNLISTED.get(int(number), ("", ""))
+    title, author = (book.title, book.author) if book else UNLISTED.get(int(number), ("", ""))
     return svg(cover(int(number), title, author)) if title else None
 
 
@@ -159,7 +142,7 @@ def _search(place: Place, query: Query) -> ServerReply:
     more = " The first twenty:" if len(found) > PER_PAGE else ""
     body = (
         f'<main><div class="heading"><h1>Search</h1><p>{escape(note)}.{more}</p></div>'
-        f"{_cards(place, found[:PER_PAGE])}</main>"
+        f"{cards(place, found[:PER_PAGE])}</main>"
     )
     return page("Search", body, place=place, kind="shop", crumbs=_crumbs(place))
 
@@ -212,63 +195,6 @@ def _sitemap(place: Place, query: Query) -> ServerReply:
     paths += [f"/category/{slug}" for slug in books.categories()]
     paths += [book_path(book) for book in (*books.specials().values(), *books.catalogue())]
     return sitemap(place.origin + path for path in paths)
-
-
-def _picks(place: Place) -> str:
-    """The special editions, on the front page only, with what leads to a redirect, to nothing, and to the forbidden."""
-    special = books.specials()
-    shelf = [(WEEK if n == books.OF_THE_WEEK else book_path(book), book.title, n) for n, book in special.items()]
-    shelf += [(path, title, n) for path, (n, (title, _)) in zip((GONE, MEMBERS), _UNLISTED.items(), strict=True)]
-    links = "".join(
-        f'\n<li><a class="pick" href="{place.shop}{path}"><img src="{place.shop}/cover/{number}.svg" alt="" '
-        f'width="120" height="180"><span>{escape(title)}</span></a></li>'
-        for path, title, number in shelf
-    )
-    return (
-        '\n<section class="picks"><h2>Special editions</h2><p>Printed in small numbers, found on no list.</p>'
-        f'<ul class="shelf">{links}</ul></section>'
-    )
-
-
-def _cards(place: Place, shelf: Iterable[Book]) -> str:
-    # The cover comes last, and first to the eye: the head of the source is what a reader of a snippet sees.
-    cards = "".join(
-        f'\n<li><article class="book">\n<h2 class="title"><a href="{place.shop}{book_path(book)}">'
-        f"{escape(book.title)}</a></h2>{_label(place, book)}"
-        f'\n<a class="cover" href="{place.shop}{book_path(book)}" tabindex="-1">'
-        f'<img src="{place.shop}/cover/{book.number}.svg" alt="" width="240" height="360" loading="lazy"></a>\n'
-        "</article></li>"
-        for book in shelf
-    )
-    return f'<ul class="books">{cards}</ul>'
-
-
-def _label(place: Place, book: Book) -> str:
-    stock = f"In stock ({book.stock} left)" if book.stock else "Sold out"
-    return (
-        f'\n<p class="price">{book.price}</p>\n<p class="author">by {escape(book.author)}</p>'
-        f'\n<p class="rating" data-stars="{book.rating}" aria-label="{book.rating} of 5 stars">'
-        f"{'★' * book.rating}<span>{'☆' * (5 - book.rating)}</span></p>"
-        f'\n<p class="stock{"" if book.stock else " none"}">{stock}</p>'
-        f'\n<p><a class="category" href="{place.shop}/category/{book.category.slug}">'
-        f"{escape(book.category.name)}</a></p>"
-    )
-
-
-def _link(place: Place, book: Book) -> str:
-    return (
-        f'\n<li><a href="{place.shop}{book_path(book)}"><img src="{place.shop}/cover/{book.number}.svg" alt="" '
-        f'width="120" height="180" loading="lazy"><span>{escape(book.title)}</span></a></li>'
-    )
-
-
-def _sidebar(place: Place, here: Category | None = None) -> str:
-    links = "".join(
-        f'\n<li><a href="{place.shop}/category/{category.slug}"{" aria-current=page" if category is here else ""}>'
-        f"{escape(category.name)}</a></li>"
-        for category in books.categories().values()
-    )
-    return f'<aside>\n<nav class="categories" aria-label="Categories"><h2>Categories</h2><ul>{links}</ul></nav></aside>'
 
 
 def _message(place: Place, title: str, text: str) -> ServerReply:

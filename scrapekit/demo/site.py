@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import curio
 
-from scrapekit.demo import catalogue, quotes, shop
+from scrapekit.demo import catalogue, quotes, shelves, shop
 from scrapekit.demo.markup import Place, page
 from scrapekit.http.dialogue import ServerReply, ServerRequest, plain
 
@@ -29,8 +29,8 @@ class Site:
 
     def __init__(self, *, sleep: Callable[[float], Awaitable[Any]] = curio.sleep) -> None:
         self._sleep = sleep
-        self._slow = shop.book_path(catalogue.specials()[catalogue.SLOW])
-        self._busy = shop.book_path(catalogue.specials()[catalogue.BUSY])
+        self._slow = shelves.book_path(catalogue.specials()[catalogue.SLOW])
+        self._busy = shelves.book_path(catalogue.specials()[catalogue.BUSY])
         self._was_busy = False
 
     async def __call__(self, request: ServerRequest) -> ServerReply:

@@ -24,7 +24,7 @@ FLOORS = {
     "tomlfile": 2, "tables": 2, "hostrules": 2, "complaint": 2, "config": 2, "robots": 2, "robotsgroup": 2,
     "throttle": 2, "retry": 2, "spider": 2, "importing": 2,
     "http": 3, "frontier": 3, "sinks": 3, "origins": 3, "hosts": 3, "registry": 3,
-    "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4, "project": 4,
+    "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4, "project": 4, "pages": 4,
     "testing": 5, "demo": 5, "watch": 5,
     "cli": 6, "__init__": 7, "__main__": 7,
 }  # fmt: skip
@@ -54,14 +54,14 @@ OWNERS = {
     "truststore": {"http"},
     "zstandard": {"http"},
     # curio is the ground the upper floors stand on; the words and the rules are plain functions.
-    "curio": {"_compat", "kernel", "http", "keeper", "fetcher", "callbacks", "scheduler", "crawler", "testing", "demo",
-              "watch", "cli"},
+    "curio": {"_compat", "kernel", "http", "keeper", "fetcher", "callbacks", "scheduler", "crawler", "pages", "testing",
+              "demo", "watch", "cli"},
 }  # fmt: skip
 #: Nobody's: they block the kernel, or belong to another one.
 NOBODYS = {"aiohttp", "asyncio", "requests", "tomllib", "urllib.request", "urllib3"}
 
-#: Who may wait on purpose. Everywhere else a wait is a rule that has leaked.
-SLEEPERS = {"scheduler", "keeper", "testing", "demo", "watch", "http.server"}
+#: Who may wait on purpose. Everywhere else a wait is a rule that has leaked. A session's callers wait at its own gate.
+SLEEPERS = {"scheduler", "keeper", "testing", "demo", "watch", "http.server", "http.session"}
 #: These run the user's code, and so must catch what it raises: a spider's callbacks, a small server's pages.
 CATCHERS = {"callbacks", "http.server"}
 SHELL = {"cli", "watch"}

@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import sys
+import types
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
 
-from scrapekit import config, retry, tables
+from scrapekit import Settings, Spider, config, crawl_async, retry, tables
 from scrapekit.cli.app import program
 from scrapekit.errors import ConnectFailed, FetchTimeout, ProxyFailed, ResolveFailed
+from scrapekit.testing import FakeNetwork, Page, VirtualClock
 from tests import reference
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -109,6 +112,87 @@ CHECKS = {
     "pip": lambda arguments: None,
     ".ci/run": lambda arguments: None,
 }
+
+
+# The Python. The blocks of a page are run one after the other, in one namespace, as a reader would type them.
+
+
+class _OnTheFakeNetwork(ast.NodeTransformer):
+    """Let what a block starts run against the sites below, on a virtual clock."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id in {"crawl", "crawl_async", "Session"}:
+            node.keywords.append(ast.keyword("network", ast.Name("NETWORK", ast.Load())))
+        if isinstance(node.func, ast.Name) and node.func.id == "crawl":
+            node.func.id = "CRAWL"
+        if ast.unparse(node.func) == "curio.run":
+            node.func = ast.Attribute(ast.Name("CLOCK", ast.Load()), "run", ast.Load())
+        return node
+
+
+def execute(block: Block, namespace: dict[str, object]) -> None:
+    tree = ast.parse(block.text)
+    ast.increment_lineno(tree, block.line - 1)
+    tree = ast.fix_missing_locations(_OnTheFakeNetwork().visit(tree))
+    exec(compile(tree, block.page, "exec"), namespace)
+
+
+def spiders_in(namespace: dict[str, object]) -> list[type[Spider]]:
+    return [
+        value
+        for value in namespace.values()
+        if isinstance(value, type) and issubclass(value, Spider) and value.__module__ == namespace["__name__"]
+    ]
+
+
+def web() -> FakeNetwork:
+    """The sites that the documentation names."""
+    quote = '<div class="quote"><span class="text">{}</span><small class="author">A</small><a class="tag">t</a></div>'
+    return FakeNetwork(
+        {
+            "quotes.toscrape.com": {
+                "/": quote.format("One") + '<li class="next"><a href="/page/2/">Next</a></li>',
+                "/page/2/": quote.format("Two"),
+            },
+            "news.example.com": {
+                "/": '<article><h2><a href="/a">A</a></h2></article><article><h2><a href="/b">B</a></h2></article>',
+                "/a": "<title>A</title>",
+                "/b": "<title>B</title>",
+            },
+            "api.example.com": {"/books": Page('[{"title": "Walden"}]', headers={"Content-Type": "application/json"})},
+        }
+    )
+
+
+SETTINGS = Settings.make({"identity": {"name": "examplebot", "contact": "https://example.org/bot"}})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clock, network = VirtualClock(), web()
+
+    def crawl_here(spider, settings=SETTINGS, **more):
+        async def main():
+            return await crawl_async(spider, settings, clock=clock, **more)
+
+        return clock.run(main)
+
+    namespace = {"__name__": page.stem, "NETWORK": network, "CLOCK": clock, "CRAWL": crawl_here}
+    monkeypatch.setitem(sys.modules, page.stem, types.ModuleType(page.stem))  # where pydantic looks names up
+    done: set[type[Spider]] = set()
+    for block in blocks_of(page):
+        if block.language == "python":
+            execute(block, namespace)
+            vars(sys.modules[page.stem]).update(namespace)
+            for spider in set(spiders_in(namespace)) - done:
+                done.add(spider)
+                stats, items = crawl_here(spider, network=web(), items=True)
+                assert stats.end == "finished", block
+                assert items, f"{block}: {spider.name} found nothing"
+                assert stats.fetched == stats.seen, f"{block}: {stats.reasons}"
+                assert not stats.rejected, block
 
 
 # The settings.

@@ -41,7 +41,7 @@ OWNERS = {
     "click": {"cli"},
     "h11": {"http"},
     "publicsuffixlist": {"http"},
-    "pydantic": {"item", "config", "tables", "complaint", "sinks"},
+    "pydantic": {"item", "config", "tables", "complaint", "sinks", "pages"},
     "pydantic_core": {"item", "config", "tables", "complaint", "sinks"},
     "redis": {"frontier"},
     "rich": {"cli", "watch"},

@@ -6,5 +6,18 @@ from scrapekit.http.client import Client
 from scrapekit.http.connection import Deadlines, Reply
 from scrapekit.http.redirect import MAX_HOPS, REDIRECTS, Hop, next_hop
 from scrapekit.http.resolver import Names, Resolver
+from scrapekit.http.session import Session, SessionLimits
 
-__all__ = ["MAX_HOPS", "REDIRECTS", "Client", "Deadlines", "Hop", "Names", "Reply", "Resolver", "next_hop"]
+__all__ = [
+    "MAX_HOPS",
+    "REDIRECTS",
+    "Client",
+    "Deadlines",
+    "Hop",
+    "Names",
+    "Reply",
+    "Resolver",
+    "Session",
+    "SessionLimits",
+    "next_hop",
+]

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import zstandard
 
 from scrapekit.errors import BadResponse, TooLarge

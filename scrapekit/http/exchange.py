@@ -41,8 +41,8 @@ _BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONN
 def request_bytes(method: str, target: str, host: str, headers: Headers, body: bytes = b"") -> bytes:
     """A request as it is sent. Raises BadRequest for anything that could break out of its line.
 
-    Host comes first (RFC 9110 §7.2), then the caller's fields in their order; Accept-Encoding is added unless the caller
-    gives one. Content-Length is always ours, and Transfer-Encoding never sent.
+    Host comes first (RFC 9110 §7.2), then the caller's fields in their order, then Accept-Encoding if it is not among
+    them. Content-Length is always ours, and Transfer-Encoding never sent.
     """
     if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(target):
         raise BadRequest(f"cannot be sent: {method} {target!r}")
@@ -78,8 +78,8 @@ class Head(NamedTuple):
 class Exchange:
     """One request's answer, read from bytes as they come.
 
-    ``feed`` takes what arrived (b"" for the end); ``head`` is there once it is complete; ``take`` gives the body's bytes,
-    still encoded, since the last call; ``done`` says that the answer is complete.
+    ``feed`` takes what arrived (b"" for the end); ``head`` is there once it is complete; ``take`` gives the body's
+    bytes since the last call, still encoded; ``done`` says that the answer is complete.
     """
 
     __slots__ = ("_engine", "_interim", "_limit", "_method", "_pieces", "_started", "done", "head", "received", "size")
@@ -199,7 +199,7 @@ class Exchange:
 
 @lru_cache(maxsize=64)
 def _sent(method: str) -> h11.Request:
-    """What the engine is told was sent: enough to know how the answer is framed. The end of our side is no news to it."""
+    """What the engine is told was sent: enough to know how the answer is framed."""
     return h11.Request(method=method, target="/", headers=[("Host", "h")])
 
 

@@ -31,7 +31,7 @@ class Limit:
         self.start: float = since  # type: ignore[assignment]
 
     async def __aenter__(self) -> Limit:
-        self._deadlines, self.start, self._prior = await _set(self.seconds, self.start)
+        self._deadlines, self.start, self._prior = await _set(self.seconds, self.start)  # type: ignore[misc]
         return self
 
     async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
@@ -49,7 +49,7 @@ class Limit:
 
 
 @coroutine
-def _set(seconds: float, since: float | None) -> Generator[Any, Any, tuple[list[float | None], float, float | None]]:
+def _set(seconds: float, since: float | None) -> Generator[Any, Any, Any]:
     task = yield ("trap_get_current",)
     start = since if since is not None else (yield ("trap_clock",))
     prior = yield ("trap_set_timeout", start + seconds)

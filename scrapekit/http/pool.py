@@ -1,10 +1,10 @@
 """Idle connections, kept for the next request to the same origin.
 
-One synchronous method decides what is used and what goes; the caller closes what ``dropped`` hands it. No I/O but a look
-at whether something has arrived; the clock is handed in.
+One synchronous method decides what is used and what goes; the caller closes what ``dropped`` hands it. No I/O but a
+look at whether something has arrived; the clock is handed in.
 
 Invariant: every connection here is idle, in ``_idle`` (the longest idle first) and in its origin's list; one on which
-anything arrived while idle is never given out: it would be read as the answer to the next request (RFC 9112 §9.5, §11.1).
+anything arrived while idle is never given out: it would be read as the answer to the next request (RFC 9112 §9.5).
 """
 
 from __future__ import annotations

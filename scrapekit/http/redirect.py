@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from scrapekit.errors import BadResponse, BadURL, TooLarge, TooManyRedirects
+from scrapekit.errors import BadResponse, TooLarge, TooManyRedirects
 from scrapekit.headers import Headers
 from scrapekit.url import Base, origin_of
 

@@ -1,7 +1,7 @@
 """Names to addresses, off the kernel, each name looked up once however many ask.
 
-Invariants: at most ``MAX_OUT`` look-ups are out, counted until their threads come back; a name that is being looked up is
-never looked up a second time, also when everybody who asked has given up, since its thread cannot be stopped.
+Invariants: at most ``MAX_OUT`` look-ups are out, counted until their threads come back; a name that is being looked up
+is never looked up a second time, also when everybody who asked has given up, since its thread cannot be stopped.
 
 ``getaddrinfo`` tells no time to live, so a fixed one is used. Knows nothing of politeness or of which addresses may be
 connected to.
@@ -17,10 +17,10 @@ from typing import Any, Final, Protocol, Union
 
 import curio
 
-from scrapekit.errors import BadURL, ConfigError, FetchTimeout, ResolveFailed
+from scrapekit.errors import ConfigError, FetchTimeout, ResolveFailed
 from scrapekit.http.address import Address
 from scrapekit.http.limit import Expired, Limit
-from scrapekit.url import canonical_host, split_host
+from scrapekit.tables import static_name
 
 MAX_OUT: Final = 16
 TTL: Final = 300.0  # seconds that an answer holds
@@ -52,8 +52,9 @@ class _LookUp:
 class Resolver:
     """Names to addresses, with a cache.
 
-    ``static`` maps names to addresses with or without port (``{"books.test": "127.0.0.1:8900"}``); its port, if given,
-    replaces the one connected to. ``getaddrinfo(hostname)`` gives IP addresses as str or raises OSError, in a thread.
+    ``static`` maps names, or names with port, to addresses with or without port (``{"books.test": "127.0.0.1:8900"}``);
+    the address's port, if given, replaces the one connected to. ``getaddrinfo(hostname)`` gives IP addresses as str or
+    raises OSError, in a thread.
     Times in seconds. Raises ConfigError for a static entry that is no address.
     """
 
@@ -81,9 +82,11 @@ class Resolver:
 
     def cached(self, hostname: str, port: int) -> Answer | None:
         """The answer if it needs no look-up: addresses, why there are none, or None if it is not known."""
-        if hostname in self._static:
-            ip, other_port = self._static[hostname]
-            return (Address(ip, other_port or port),)
+        if self._static:
+            name = hostname.removesuffix(".")
+            static = self._static.get(f"{name}:{port}") or self._static.get(name)
+            if static is not None:
+                return (Address(static[0], static[1] or port),)
         held = self._known.get(hostname)
         if held is None:
             return (Address(hostname, port),) if _is_address(hostname) else None
@@ -165,9 +168,9 @@ def _is_address(hostname: str) -> bool:
 
 def _name(name: str) -> str:
     try:
-        return split_host(canonical_host(name))[0]
-    except BadURL:
-        raise ConfigError("not a host name", key=f"resolve.{name}") from None
+        return static_name(name)
+    except ValueError as error:
+        raise ConfigError(str(error), key=f"resolve.{name}") from None
 
 
 def _target(name: str, target: str) -> tuple[str, int | None]:

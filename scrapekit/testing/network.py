@@ -23,6 +23,7 @@ from curio.traps import _get_kernel
 from scrapekit.errors import ConnectFailed, ResolveFailed
 from scrapekit.headers import Fields, Headers
 from scrapekit.http.address import Address
+from scrapekit.http.client import Client
 from scrapekit.http.stream import Stream
 from scrapekit.url import canonical, canonical_host, split, split_host
 
@@ -43,7 +44,7 @@ Step = Union[bytes, float, Act]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An answer that is written out for you. A str body goes as UTF-8; ``delay`` is in seconds, before the first byte."""
+    """An answer that is written out for you. A str body goes as UTF-8; ``delay`` is seconds before the first byte."""
 
     body: str | bytes = ""
     status: int = 200
@@ -154,6 +155,10 @@ class FakeNetwork:
         for each in ports:
             self._sites[self._ips[name], each] = site
         return site
+
+    def client(self) -> Client:
+        """A client that is connected to this network."""
+        return Client(self.resolver, dial=self.dial)
 
     def requests(self, host: str = "") -> list[str]:
         """The targets that were asked for, in order; of one host if it is named."""
@@ -271,9 +276,7 @@ class FakeStream:
     def _answer(self, asked: Received) -> None:
         at = max([asked.at, *(due for due, _ in self._due)]) + self._site.latency
         for step in self._site.answer(asked):
-            if isinstance(step, bytes):
-                self._due.append((at, step))
-            elif isinstance(step, Act):
+            if isinstance(step, (bytes, Act)):
                 self._due.append((at, step))
             else:
                 at += step

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrapekit.encoding import LABELS, PRESCAN, charset_of, declared, decode, essence, is_binary, is_html
+from scrapekit.charsets import LABELS
+from scrapekit.encoding import PRESCAN, charset_of, declared, decode, essence, is_binary, is_html
 
 DATA = Path(__file__).resolve().parents[1] / "../shared/data/charset"
 

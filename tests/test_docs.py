@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-import sys
-import types
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,7 +133,7 @@ def execute(block: Block, namespace: dict[str, object]) -> None:
     tree = ast.parse(block.text)
     ast.increment_lineno(tree, block.line - 1)
     tree = ast.fix_missing_locations(_OnTheFakeNetwork().visit(tree))
-    exec(compile(tree, block.page, "exec"), namespace)
+    exec(compile(tree, block.page, "exec", dont_inherit=True), namespace)
 
 
 def spiders_in(namespace: dict[str, object]) -> list[type[Spider]]:
@@ -180,12 +178,10 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
         return clock.run(main)
 
     namespace = {"__name__": page.stem, "NETWORK": network, "CLOCK": clock, "CRAWL": crawl_here}
-    monkeypatch.setitem(sys.modules, page.stem, types.ModuleType(page.stem))  # where pydantic looks names up
     done: set[type[Spider]] = set()
     for block in blocks_of(page):
         if block.language == "python":
             execute(block, namespace)
-            vars(sys.modules[page.stem]).update(namespace)
             for spider in set(spiders_in(namespace)) - done:
                 done.add(spider)
                 stats, items = crawl_here(spider, network=web(), items=True)

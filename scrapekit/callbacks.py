@@ -64,7 +64,7 @@ class Callbacks:
             if isinstance(given, types.CoroutineType):
                 given = await _guarded(given)
             async with curio.meta.finalize(given if isinstance(given, AsyncIterator) else _async(given)) as values:
-                async for value in steps(values):
+                async for value in Steps(values):
                     yield value
         except (Exception, SystemExit) as error:
             self._tell(method, error)
@@ -91,7 +91,7 @@ class Callbacks:
                     take(value)
                 return
             async with curio.meta.finalize(given) as values:
-                async for value in steps(values):
+                async for value in Steps(values):
                     take(value)
 
     def _in_words(self, method: str, error: BaseException) -> str:
@@ -149,13 +149,20 @@ def _where(error: BaseException) -> str:
     return f"{outside[-1].filename}:{outside[-1].lineno}" if outside else "?"
 
 
-async def steps(values: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    """What an async iterator of the user's gives, one by one, with nothing of asyncio's let through."""
-    while True:
-        try:
-            yield await _guarded(anext(values))
-        except StopAsyncIteration:
-            return
+class Steps:
+    """What an async iterator of the user's gives, one by one, with nothing of asyncio's let through.
+
+    No generator, for curio wants to finalize each of those, and there is nothing here to finalize.
+    """
+
+    def __init__(self, values: AsyncIterator[Any]) -> None:
+        self._values = values
+
+    def __aiter__(self) -> Steps:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await _guarded(anext(self._values))
 
 
 @types.coroutine

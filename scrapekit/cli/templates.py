@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from string import Template
 from typing import Final
 
@@ -47,7 +48,7 @@ class Page(Item):
 
 class $cls(Spider):
     name = "$name"
-    start_urls = ["$url"]
+    start_urls = [$url]
     allowed_domains = ["$domain"]
 
     def parse(self, response: Response):
@@ -58,4 +59,4 @@ class $cls(Spider):
 
 def spider(*, name: str, cls: str, url: str, host: str, domain: str) -> str:
     """The source of a spider that keeps the title of each page of a site, and follows each link within it."""
-    return _SPIDER.substitute(name=name, cls=cls, url=url, host=host, domain=domain)
+    return _SPIDER.substitute(name=name, cls=cls, url=json.dumps(url), host=host, domain=domain)

@@ -23,7 +23,8 @@ MAX_SIZE: Final = 500 * 1024
 MAX_LINE: Final = 2083 * 8 - 1
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-_BLANKS: Final = " \t\v\f"
+#: What may surround a key or a value: blanks, and the NULs and other controls that broken editors leave.
+_BLANKS: Final = "".join(map(chr, range(0x21)))
 _ALLOW, _DISALLOW, _AGENT, _SITEMAP = "allow", "disallow", "user-agent", "sitemap"
 
 #: Keys, and the misspellings of them that stand in real files and that Google's parser understands as well.

@@ -19,8 +19,8 @@ from typing import Final
 class Verdict:
     """Whether a URL may be fetched, and why.
 
-    ``line`` counts from 1 and ``rule`` is that line as written; None and empty where no rule matched. ``group`` is the
-    token of the group that was asked: the agent's own, ``*``, or empty where the file has neither.
+    ``line`` counts from 1 and ``rule`` is that line, such as ``Disallow: /a``; None and empty where no rule matched.
+    ``group`` is the token of the group that was asked: the agent's own, ``*``, or empty where the file has neither.
     """
 
     allowed: bool

@@ -3,12 +3,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scrapekit.robots import MAX_LINE, MAX_SIZE, RequestRate, Robots, Verdict, VisitTime, parse
@@ -95,6 +96,7 @@ def test_lines_are_counted_as_an_editor_counts_them(text: str, line: int) -> Non
         "Dissallow: /a",
         "Disalow: /a",
         "\v\fDisallow: /a\v\f",
+        "\0Disallow: /a\0",
     ],
 )
 def test_a_rule_is_understood_however_it_is_typed(line: str) -> None:
@@ -473,11 +475,32 @@ def test_any_bytes_give_a_verdict(body: bytes, path: str) -> None:
     assert robots.delay("x") is None or robots.delay("x") >= 0  # type: ignore[operator]
 
 
+def decided(lines: list[tuple[bool, str]], target: str) -> bool:
+    """The same by brute force: each rule a regular expression, the longest that matches, Allow in a tie."""
+    matching = [(0, True)]
+    for allow, pattern in lines:
+        body = ".*".join(re.escape(part) for part in pattern.removesuffix("$").split("*"))
+        if re.match(body + ("$" if pattern.endswith("$") else ""), target):
+            matching.append((len(pattern), allow))
+    return max(matching)[1]
+
+
 @given(
-    st.lists(st.text(alphabet="ab/*$?%2Ff", min_size=1, max_size=8).map(lambda rest: "/" + rest), max_size=8),
-    st.text(alphabet="ab/?%2F", max_size=8).map(lambda rest: "/" + rest),
+    st.lists(st.tuples(st.booleans(), st.text(alphabet="ab/*$", min_size=1, max_size=8)), max_size=8),
+    st.text(alphabet="ab/", max_size=8).map(lambda rest: "/" + rest),
 )
-def test_a_group_decides_as_its_rules_one_by_one(patterns: list[str], target: str) -> None:
-    """The tables of a group are a faster way to find what asking each rule alone finds."""
-    alone = [allowed(for_all(f"Disallow: {pattern}"), target) for pattern in patterns]
-    assert allowed(for_all(*[f"Disallow: {pattern}" for pattern in patterns]), target) is all(alone)
+@example([(False, "/a*"), (True, "/a$")], "/a")
+def test_a_group_decides_as_its_rules_one_by_one(lines: list[tuple[bool, str]], target: str) -> None:
+    text = for_all(*(f"{'Allow' if allow else 'Disallow'}: {pattern}" for allow, pattern in lines))
+    assert allowed(text, target) is decided(lines, target)
+
+
+@given(st.text(alphabet="ab/*$?%2fF&=é ", max_size=10), st.text(alphabet="ab/?%2fF&=*$é ", max_size=10))
+def test_a_target_spelt_otherwise_gets_the_same_verdict(pattern: str, path: str) -> None:
+    """What RFC 3986 calls equivalent: hexadecimal digits in either case, unreserved octets encoded or not."""
+    robots, target = rules(for_all(f"Disallow: /{pattern}")), "/" + path
+    lower = re.sub("%[0-9A-Fa-f]{2}", lambda found: found[0].lower(), target)
+    encoded = re.sub("[ab]", lambda found: f"%{ord(found[0]):02x}", re.sub("%..", "", target))
+    plain = re.sub("%..", "", target)
+    assert robots.verdict("x", lower) == robots.verdict("x", target)
+    assert robots.verdict("x", encoded) == robots.verdict("x", plain)

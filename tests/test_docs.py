@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import shlex
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest
 from scrapekit import Settings, Spider, config, crawl_async, retry, tables
 from scrapekit.cli.app import program
 from scrapekit.errors import ConnectFailed, FetchTimeout, ProxyFailed, ResolveFailed
+from scrapekit.http.session import SessionLimits
 from scrapekit.testing import FakeNetwork, Page, VirtualClock
 from tests import reference
 
@@ -115,13 +117,22 @@ CHECKS = {
 # The Python. The blocks of a page are run one after the other, in one namespace, as a reader would type them.
 
 
+#: what it is called    what it is given besides
+WIRED = {"crawl": ["network"], "crawl_async": ["network", "clock"], "Session": ["network", "now"]}
+
+
 class _OnTheFakeNetwork(ast.NodeTransformer):
     """Let what a block starts run against the sites below, on a virtual clock."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id in {"crawl", "crawl_async", "Session"}:
-            node.keywords.append(ast.keyword("network", ast.Name("NETWORK", ast.Load())))
+        if isinstance(node.func, ast.Name) and node.func.id in WIRED:
+            given = {keyword.arg for keyword in node.keywords}
+            node.keywords += [
+                ast.keyword(name, ast.Name(name.upper(), ast.Load()))
+                for name in WIRED[node.func.id]
+                if name not in given
+            ]
         if isinstance(node.func, ast.Name) and node.func.id == "crawl":
             node.func.id = "CRAWL"
         if ast.unparse(node.func) == "curio.run":
@@ -158,9 +169,14 @@ def web() -> FakeNetwork:
                 "/a": "<title>A</title>",
                 "/b": "<title>B</title>",
             },
-            "api.example.com": {"/books": Page('[{"title": "Walden"}]', headers={"Content-Type": "application/json"})},
+            "api.example.com": {"/books": json('[{"title": "Walden"}]')}
+            | {f"/slow/{number}": json(f'{{"seconds": {number}}}', delay=number) for number in (1, 2, 3, 4)},
         }
     )
+
+
+def json(body: str, delay: float = 0.0) -> Page:
+    return Page(body, headers={"Content-Type": "application/json"}, delay=delay)
 
 
 SETTINGS = Settings.make({"identity": {"name": "examplebot", "contact": "https://example.org/bot"}})
@@ -177,7 +193,7 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
 
         return clock.run(main)
 
-    namespace = {"__name__": page.stem, "NETWORK": network, "CLOCK": clock, "CRAWL": crawl_here}
+    namespace = {"__name__": page.stem, "NETWORK": network, "CLOCK": clock, "NOW": clock, "CRAWL": crawl_here}
     done: set[type[Spider]] = set()
     for block in blocks_of(page):
         if block.language == "python":
@@ -209,6 +225,12 @@ def test_every_setting_is_read_somewhere():
     }
     unused = [f"{table}.{name}" for table, name, *_ in tables.reference() if name not in used]
     assert unused == [], "settings that nobody reads are promises that nobody keeps"
+
+
+def test_the_limits_of_a_session_are_what_the_page_says():
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", (ROOT / "docs" / "client.md").read_text(), re.MULTILINE)
+    defaults = {each.name: each.default for each in dataclasses.fields(SessionLimits)}
+    assert {name: float(value) for name, value in rows} == defaults
 
 
 # The tables of the page on politeness.

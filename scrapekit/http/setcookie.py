@@ -10,7 +10,7 @@ from calendar import timegm
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from publicsuffixlist import PublicSuffixList
@@ -89,7 +89,10 @@ def received(parts: Parts, field: str, now: float) -> Cookie | None:
 
 def _octets(text: str) -> int:
     # Fields are read as latin-1, one character an octet; what is handed in otherwise counts as UTF-8.
-    return len(text) if all(char < "\u0100" for char in text) else len(text.encode("utf-8", "replace"))
+    try:
+        return len(text.encode("latin-1"))
+    except UnicodeEncodeError:
+        return len(text.encode("utf-8", "replace"))
 
 
 def _attributes(text: str) -> dict[str, str]:
@@ -125,9 +128,14 @@ def _domain(hostname: str, asked: str) -> str | None:
         return None
     if hostname != domain and (_IPV4.fullmatch(hostname) or not is_below(hostname, domain)):
         return None
-    if _suffixes().is_public(domain):
+    if _is_public_suffix(domain):
         return "" if hostname == domain else None
     return domain
+
+
+@lru_cache(1024)
+def _is_public_suffix(domain: str) -> bool:
+    return _suffixes().is_public(domain)
 
 
 @cache
@@ -166,6 +174,7 @@ _YEAR: Final = re.compile(r"(\d{2,4})(?!\d)", re.ASCII)
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
+@lru_cache(16)  # each date is asked for twice: whether it is one, and which
 def parsed_date(text: str) -> float | None:
     """Seconds since the epoch of a date as cookies have it, in any of the many forms that the standard reads."""
     time = day = month = year = None

@@ -29,6 +29,7 @@ MAX_FIELDS: Final = 1_000
 MAX_INTERIM: Final = 20
 #: Empty lines before the status line that are forgiven, in bytes (RFC 9112 §2.2 forgives them to clients).
 _MAX_PADDING: Final = 16
+_START: Final = b"HTTP/1."
 
 ENCODINGS: Final = "gzip, deflate, br, zstd"
 _TARGET: Final = re.compile(r"[\x21-\x7e]+")
@@ -82,7 +83,19 @@ class Exchange:
     bytes since the last call, still encoded; ``done`` says that the answer is complete.
     """
 
-    __slots__ = ("_engine", "_interim", "_limit", "_method", "_pieces", "_started", "done", "head", "received", "size")
+    __slots__ = (
+        "_begun",
+        "_engine",
+        "_interim",
+        "_limit",
+        "_method",
+        "_pieces",
+        "_started",
+        "done",
+        "head",
+        "received",
+        "size",
+    )
 
     def __init__(self, method: str, *, max_size: int) -> None:
         self.head: Head | None = None
@@ -91,11 +104,10 @@ class Exchange:
         self.size = 0  # bytes of the body as sent
         self._method, self._limit = method, max_size
         self._started = False
+        self._begun = b""  # too few bytes to judge
         self._interim = 0
         self._pieces: list[bytes] = []
-        # The limit on heads is ours: h11's own is skipped when one read brings the whole head.
-        self._engine = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * MAX_HEAD)
-        self._engine.send(_sent(method))
+        self._engine = _engine(method)
 
     def __repr__(self) -> str:
         status = self.head.status if self.head else "no head"
@@ -110,7 +122,10 @@ class Exchange:
         """Take what the peer sent; whether the answer is complete."""
         self.received += len(data)
         if not self._started:
-            data = self._start(data)
+            opening = data if data.startswith(_START) and not self._begun else self._opening(data)
+            if not opening:
+                return False
+            data, self._started = opening, True
         try:
             self._engine.receive_data(data)
             self._read()
@@ -138,17 +153,20 @@ class Exchange:
         headers = self.head.headers
         return "transfer-encoding" in headers and "content-length" in headers
 
-    def _start(self, data: bytes) -> bytes:
-        """Drop empty lines before the status line, and notice early what is no HTTP/1 at all."""
+    def _opening(self, data: bytes) -> bytes:
+        """The first bytes of a head, without empty lines before it; none while they are too few to judge.
+
+        What is no HTTP/1 is noticed here: the engine would wait for an empty line, and an old server for us.
+        """
         if not data:
             raise BadResponse("closed without an answer", phase="head")
-        data = data.lstrip(b"\r\n")
-        if self.received - len(data) > _MAX_PADDING:
+        self._begun += data
+        opening = self._begun.lstrip(b"\r\n")
+        if len(self._begun) - len(opening) > _MAX_PADDING:
             raise BadResponse("empty lines instead of a status line", phase="head")
-        self._started = bool(data)
-        if data and not b"HTTP/1.".startswith(data[:7]):
-            raise BadResponse(f"the answer is not HTTP/1: it begins {data[:20]!r}", phase="head")
-        return data or b""
+        if not _START.startswith(opening[: len(_START)]):
+            raise BadResponse(f"the answer is not HTTP/1: it begins {opening[:20]!r}", phase="head")
+        return opening if len(opening) >= len(_START) else b""
 
     def _read(self) -> None:
         """Let the engine read what it can."""
@@ -162,7 +180,8 @@ class Exchange:
             elif kind is h11.Response:
                 self._take_head(event)
             elif kind is h11.InformationalResponse:
-                self._take_interim()
+                self._begin_again()
+                return
             else:
                 if self.head is None and self.received > MAX_HEAD:
                     raise TooLarge(f"a head of more than {MAX_HEAD} bytes", phase="head")
@@ -174,12 +193,20 @@ class Exchange:
             raise TooLarge(f"a body of more than {self._limit} bytes")
         self._pieces.append(bytes(data))
 
-    def _take_interim(self) -> None:
+    def _begin_again(self) -> None:
+        """After an interim response: what follows is a head like the first, empty lines before it included."""
         self._interim += 1
         if self._interim > MAX_INTERIM:
             raise BadResponse(f"more than {MAX_INTERIM} interim responses", phase="head")
+        rest, _ = self._engine.trailing_data
+        self._engine, self._started, self._begun = _engine(self._method), False, b""
+        if rest:
+            self.received -= len(rest)  # they are counted again
+            self.feed(rest)
 
     def _take_head(self, event: Any) -> None:
+        if not event.http_version.startswith(b"1."):
+            raise BadResponse(f"HTTP/{event.http_version.decode()}, which was not asked for", phase="head")
         raw = event.headers.raw_items()
         if len(raw) > MAX_FIELDS:
             raise TooLarge(f"a head of {len(raw)} fields", phase="head")
@@ -195,6 +222,13 @@ class Exchange:
     def _has_body(self) -> bool:
         assert self.head is not None
         return self._method != "HEAD" and self.head.status not in (204, 304)
+
+
+def _engine(method: str) -> h11.Connection:
+    # The limit on heads is ours: h11's own is skipped when one read brings the whole head.
+    engine = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * MAX_HEAD)
+    engine.send(_sent(method))
+    return engine
 
 
 @lru_cache(maxsize=64)

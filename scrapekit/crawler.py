@@ -19,29 +19,34 @@ from scrapekit import kernel
 from scrapekit.callbacks import Callbacks
 from scrapekit.config import Settings, find_project, load
 from scrapekit.errors import ConfigError, FetchError, PipeClosed
-from scrapekit.fetcher import Fetcher
+from scrapekit.fetcher import Fetcher, Sender
 from scrapekit.frontier import Batch, MemoryFrontier
 from scrapekit.headers import Headers
 from scrapekit.http import Client, Names, Resolver
-from scrapekit.http.dialer import Dial
 from scrapekit.keeper import Call, Keeper, call_here
 from scrapekit.kernel import Alarm, steady_clock
 from scrapekit.pages import Pages
 from scrapekit.registry import HostRegistry
 from scrapekit.scheduler import Bounds, Scheduler
-from scrapekit.sinks import ListSink, RunFolder, Sink, open_sink, write_all
+from scrapekit.sinks import ListSink, RunFolder, Sink, check_targets, open_sink, write_each
 from scrapekit.spider import Spider
 from scrapekit.stats import Stats, View
 from scrapekit.url import split
 
 
+class Wire(Sender, Protocol):
+    """What sends a crawl's requests."""
+
+    def has_idle(self, url: str) -> bool: ...
+    async def close(self) -> None: ...
+
+
 class Network(Protocol):
-    """What a crawl is connected to: the real network, or a fake one in memory."""
+    """What a crawl is connected to: the real network, or one in memory."""
 
     @property
-    def dial(self) -> Dial: ...
-    @property
     def resolver(self) -> Names: ...
+    def client(self) -> Wire: ...
 
 
 class Crawl:
@@ -68,7 +73,7 @@ class Crawl:
         self._rejected: Sink | None = None
         self._clock = clock or steady_clock()
         self._resolver: Names = network.resolver if network else Resolver(settings.resolve)
-        self._client = Client(self._resolver, dial=network.dial) if network else Client(self._resolver)
+        self._client: Wire = network.client() if network else Client(self._resolver)
         self._scheduler: Scheduler | None = None
 
     def __repr__(self) -> str:
@@ -168,17 +173,17 @@ class Crawl:
             open_things.callback(self._rejected.close)
             handler = self._run.log_handler()
             open_things.callback(handler.close)
-            logger = logging.getLogger("scrapekit")
-            logger.addHandler(handler)
-            open_things.callback(logger.removeHandler, handler)
+            root = logging.getLogger()  # so that loggers of the user's own are heard too
+            root.addHandler(handler)
+            open_things.callback(root.removeHandler, handler)
         for sink in self._sinks:
             open_things.callback(sink.close)
 
     def _write(self, batch: Batch) -> None:
-        if batch.items:
-            write_all(self._sinks, batch.items)
-        if batch.rejected and self._rejected is not None:
-            self._rejected.write(batch.rejected)
+        parts: list[tuple[Sink, list[Any]]] = [(sink, batch.items) for sink in self._sinks if batch.items]
+        if self._rejected is not None and batch.rejected:
+            parts.append((self._rejected, batch.rejected))
+        write_each(parts)
 
     async def _close(self) -> None:
         """Tell the spider, and let go of the network; also when the crawl is being aborted."""
@@ -270,13 +275,16 @@ def prepare_crawl(
     settings = settings or _found_settings()
     made = spider if isinstance(spider, Spider) else spider(**(arguments or {}))
     targets = [output] if isinstance(output, (str, Path)) else output
+    check_targets(
+        [target for target in targets if isinstance(target, (str, Path))], overwrite=overwrite, append=append
+    )
+    bounds.setdefault("max_failures", settings.crawl.max_failures)
+    wants_folder = keep if keep is not None else network is None
+    run = RunFolder.create(settings.root, made.name) if wants_folder else None
     sinks = [
         open_sink(target, overwrite=overwrite, append=append) if isinstance(target, (str, Path)) else target
         for target in targets
     ]
-    bounds.setdefault("max_failures", settings.crawl.max_failures)
-    wants_folder = keep if keep is not None else network is None
-    run = RunFolder.create(settings.root, made.name) if wants_folder else None
     return Crawl(
         made, settings, bounds=Bounds(**bounds), sinks=[*sinks, *extra_sinks], run=run, clock=clock, network=network
     )

@@ -39,6 +39,8 @@ from scrapekit.stats import Stats
 INTERVAL: Final = 0.1
 #: So many outcomes are committed at once; four times as many uncommitted ones stop the scheduler.
 BATCH: Final = 250
+#: While hosts wait for a place on a full workbench, who sleeps there is looked for this often. Seconds.
+CROWDED: Final = 1.0
 
 #: Runs a function somewhere and gives its result: in a thread of its own, or right here in tests.
 Call = Callable[..., Awaitable[Any]]
@@ -87,8 +89,7 @@ class Keeper:
         self._out: Batch | None = None
         self._flush_at = NEVER
         self._closing = False
-        #: When the next host that is not on the workbench opens; NEVER if there is none.
-        self.ask_at = NEVER
+        self._ask_at = self._visited_at = NEVER
         #: Why nothing can be committed any more.
         self.error: ScrapekitError | None = None
 
@@ -101,9 +102,21 @@ class Keeper:
         return not len(self._batch) and self._out is None and self._due_at() > self._clock()
 
     @property
+    def ask_at(self) -> float:
+        """When to ask for more hosts: as soon as the next one opens, if there is room for it; NEVER if there is none."""
+        if self._ask_at != NEVER and self._registry.crowd >= self._workbench:
+            return max(self._ask_at, self._visited_at + CROWDED)
+        return self._ask_at
+
+    @property
     def behind(self) -> bool:
         """Whether so much is uncommitted that no further turn should be taken."""
         return len(self._batch) >= 4 * BATCH
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait, those that are not committed yet among them."""
+        return self._stats.pending + len(self._batch.found) + (len(self._out.found) if self._out else 0)
 
     @property
     def items(self) -> int:
@@ -117,9 +130,9 @@ class Keeper:
         self._stats.duplicates += 1
         return True
 
-    async def found(self, found: list[Found]) -> None:
-        """Take in requests of ``start()``."""
-        self._batch.found.extend(found)
+    async def found(self, found: Found) -> None:
+        """Take in a request of ``start()``."""
+        self._batch.found.append(found)
         await self._due(self._clock() + INTERVAL if len(self._registry) else 0.0)
 
     async def ended(self, ended: Ended, found: list[Found], items: list[Any], rejected: list[Any]) -> None:
@@ -174,14 +187,14 @@ class Keeper:
             await self._alarm.ring()
 
     def _due_at(self) -> float:
-        has_room = self._registry.crowd < self._workbench
-        return min(self._flush_at, self.ask_at if has_room else NEVER)
+        return min(self._flush_at, self.ask_at)
 
     async def _visit(self) -> None:
         """One round: take what there is, let the frontier work on it, and spread what it answers."""
         self._out, self._batch, self._flush_at = self._batch, Batch(), NEVER
         registry, now = self._registry, self._clock()
-        crowded = self.ask_at <= now and registry.crowd >= self._workbench
+        self._visited_at = now
+        crowded = self._ask_at <= now and registry.crowd >= self._workbench
         released = registry.release_idle() | (registry.release_sleepers(now) if crowded else {})
         errand = (self._out, registry.wants(), released, registry.wanted(), self._workbench - len(registry), now)
         async with curio.disable_cancellation():
@@ -224,12 +237,12 @@ class Keeper:
             registry.refilled(want, rows, now)
         for lease in answer.leased.hosts:
             registry.add(lease, now)
-        self.ask_at = NEVER if answer.leased.ask_at is None else answer.leased.ask_at
+        self._ask_at = NEVER if answer.leased.ask_at is None else answer.leased.ask_at
         self._count(batch, answer)
 
     def _count(self, batch: Batch, answer: _Round) -> None:
         stats, counts = self._stats, answer.counts
-        stats.seen, stats.pending = counts.seen, counts.pending
+        stats.seen, stats.pending, stats.hosts = counts.seen, counts.pending, counts.hosts
         for outcome, number in counts.ended.items():
             setattr(stats, outcome.value, number)
         stats.items += len(batch.items)

@@ -35,7 +35,7 @@ log = logging.getLogger("scrapekit.crawl")
 CONNECTING: Final = 0.25
 #: ``start()`` is pulled while fewer than this many requests wait for each slot.
 FEW: Final = 16
-#: This many requests of ``start()`` are pulled at once.
+#: So many requests of ``start()`` are pulled before others are let run.
 HANDFUL: Final = 100
 
 
@@ -119,24 +119,25 @@ class Scheduler:
     # -- the scheduler coroutine
 
     async def _schedule(self, group: Any, feeder: Any) -> None:
-        while not self._is_over():
+        while True:
             await self._serve(group)
             if self._registry.asks:
                 await self._keeper.serve()
             if self._in_flight == self._busy == 0:
                 await self._keeper.flush()
-            if self._stats.pending < FEW * self._slots:
+            if self._is_over():
+                break
+            if self._keeper.waiting < FEW * self._slots:
                 await self._hungry.ring()
-            if not self._is_over():
-                await self._alarm.sleep(self._until_next())
+            await self._alarm.sleep(self._until_next())
         await feeder.cancel()
         await self._keeper.close()
 
     async def _serve(self, group: Any) -> None:
         """Take all the turns that may be taken now."""
-        registry = self._registry
+        await self._see_to_the_rest(group)
         while self._may_take():
-            turn = registry.take(self._clock(), may_connect=self._connecting < max(1, self._slots * CONNECTING))
+            turn = self._registry.take(self._clock(), may_connect=self._connecting < max(1, self._slots * CONNECTING))
             await self._see_to_the_rest(group)
             if turn is None:
                 break
@@ -255,17 +256,14 @@ class Scheduler:
             await self._alarm.ring()
 
     async def _pull(self, first: AsyncIterator[Found]) -> None:
-        handful: list[Found] = []
+        pulled = 0
         async for found in first:
-            handful.append(found)
-            if len(handful) >= HANDFUL:
-                await self._keeper.found(handful)
-                handful = []
-            while self._stats.pending + len(handful) >= FEW * self._slots:
-                await self._keeper.found(handful)
-                handful = []
+            await self._keeper.found(found)
+            pulled += 1
+            if pulled % HANDFUL == 0:
+                await curio.sleep(0)  # or a plain generator would let nobody else run
+            while self._keeper.waiting >= FEW * self._slots:
                 await self._hungry.sleep()
-        await self._keeper.found(handful)
 
     # -- fetch tasks
 

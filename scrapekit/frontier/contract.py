@@ -161,9 +161,10 @@ class Want:
 
 @dataclass(slots=True)
 class Counts:
-    """seen = fetched + failed + disallowed + dropped + pending."""
+    """seen = fetched + failed + disallowed + dropped + pending; ``hosts`` that ever had a row."""
 
     seen: int = 0
+    hosts: int = 0
     pending: int = 0
     ended: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
 

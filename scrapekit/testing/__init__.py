@@ -1,8 +1,23 @@
-"""What the tests of a spider need: a fake site in memory and a virtual clock."""
+"""What the tests of a spider need: a fake site in memory, a web that answers whole requests, and a virtual clock."""
 
 from __future__ import annotations
 
 from scrapekit.testing.clock import Deadlock, VirtualClock
-from scrapekit.testing.network import CLOSE, RESET, SILENCE, FakeNetwork, FakeSite, Page, Received
+from scrapekit.testing.network import CLOSE, RESET, SILENCE, FakeNetwork, FakeSite, Page
+from scrapekit.testing.world import Answer, Visit, World, page, violations
 
-__all__ = ["CLOSE", "RESET", "SILENCE", "Deadlock", "FakeNetwork", "FakeSite", "Page", "Received", "VirtualClock"]
+__all__ = [
+    "CLOSE",
+    "RESET",
+    "SILENCE",
+    "Answer",
+    "Deadlock",
+    "FakeNetwork",
+    "FakeSite",
+    "Page",
+    "VirtualClock",
+    "Visit",
+    "World",
+    "page",
+    "violations",
+]

@@ -17,10 +17,12 @@ from scrapekit.kernel import Kernel
 
 #: A point in time with nothing special about it. Not zero: curio takes a deadline of 0.0 for none.
 START: Final = 1_000_000.0
+#: So many rounds of the kernel at one moment of virtual time are a loop without an end.
+LIVELOCK: Final = 200_000
 
 
 class Deadlock(Exception):
-    """Nobody sleeps, no thread works, and yet the program has not ended."""
+    """The program has not ended and never will: nobody sleeps and no thread works, or somebody never waits."""
 
 
 class VirtualClock:
@@ -65,11 +67,16 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
         self._clock = clock
+        self._rounds = 0
 
     def select(self, timeout: float | None = None) -> Any:
         events = super().select(0)
         if events or timeout == 0:
+            self._rounds += 1
+            if self._rounds > LIVELOCK:
+                raise Deadlock(f"somebody is always busy, and it is still {self._clock.now:.3f}: a loop without a wait")
             return events
+        self._rounds = 0
         if self._clock.working:
             return super().select(None)
         events = super().select(0)  # a thread may have come back since the first look

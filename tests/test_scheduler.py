@@ -1,0 +1,621 @@
+"""The crawl's core on a virtual clock: what was sent and when is read off the world, not off the crawl."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scrapekit import Item, Request, Response, Settings, Spider, Stats, css
+from scrapekit.crawler import prepare_crawl
+from scrapekit.errors import CallbackError, ConfigError
+from scrapekit.testing import Answer, VirtualClock, World, page, violations
+
+#: Everybody may be crawled, and is named.
+CONTACT = "identity.contact=https://example.org/bot"
+
+Site = Callable[[str, int], Answer]
+
+
+class Follow(Spider):
+    """Follows every link, and yields an item for each page."""
+
+    name = "follow"
+    start_urls = ("http://a.test/",)
+
+    def parse(self, response: Response) -> Iterator[Any]:
+        yield {"url": response.url}
+        yield from response.follow_all(css="a")
+
+
+class Crawled:
+    """One crawl of a world: its statistics, its items, and the world."""
+
+    def __init__(self, site: Site, *sets: str, spider: type[Spider] = Follow, **more: Any) -> None:
+        self.clock = VirtualClock()
+        self.world = World(site, self.clock)
+        self.settings = Settings().overridden([CONTACT, *sets])
+        self.items: list[Any] = []
+        crawl = prepare_crawl(spider, self.settings, network=self.world, clock=self.clock, output=[self], **more)
+        self.stats: Stats = self.clock.run(crawl.run)
+
+    # a sink
+    def write(self, kept: Any, /) -> None:
+        self.items += [each.item for each in kept]
+
+    def position(self) -> int:
+        return len(self.items)
+
+    def rewind(self, position: int, /) -> None:
+        del self.items[position:]
+
+    def sync(self) -> None: ...
+    def close(self) -> None: ...
+
+    def sent(self, *, robots: bool = False) -> list[str]:
+        visits = sorted((visit for visit in self.world.visits if visit.sent is not None), key=lambda visit: visit.sent)
+        return [visit.url for visit in visits if robots or not visit.url.endswith("/robots.txt")]
+
+    def times(self, url: str) -> list[float]:
+        return [visit.sent for visit in self.world.visits if visit.url == url and visit.sent is not None]
+
+    def violations(self) -> list[str]:
+        def limits(host: str) -> Any:
+            return self.settings.limits_for(host)
+
+        return list(violations(self.world.visits, lambda h: limits(h).delay, lambda h: limits(h).concurrency))
+
+    def adds_up(self) -> bool:
+        s = self.stats
+        return s.seen == s.fetched + s.failed + s.disallowed + s.dropped + s.pending
+
+
+def no_robots(site: Site) -> Site:
+    return lambda url, nth: Answer(404) if url.endswith("/robots.txt") else site(url, nth)
+
+
+def star(n: int, **facts: float) -> Site:
+    """A start page with links to n pages of one host."""
+    return no_robots(lambda url, nth: page(*(f"/{i}" for i in range(n)), **facts) if url.endswith("t/") else page())
+
+
+# -- politeness
+
+
+def test_two_sends_to_a_host_are_never_closer_than_its_delay() -> None:
+    crawled = Crawled(star(10), "limits.delay=2")
+    assert crawled.violations() == []
+    assert crawled.stats.fetched == 11
+    # twelve sends, robots.txt among them; the first one had to connect
+    assert crawled.stats.duration == pytest.approx(11 * 2 + 0.02 + 0.05)
+
+
+@pytest.mark.parametrize("connect", [0.0, 0.05, 0.45, 3.0])
+def test_a_slow_connect_does_not_bring_two_sends_together(connect: float) -> None:
+    def site(url: str, nth: int) -> Answer:
+        links = [f"/{i}" for i in range(20)] if url.endswith("t/") else []
+        # every other connection is slow, and none is kept
+        return page(*links, connect=connect if nth % 2 else 0.0, latency=0.3)
+
+    crawled = Crawled(no_robots(site), "limits.delay=0.2", "limits.concurrency=4")
+    assert crawled.violations() == []
+    assert crawled.stats.fetched == 21
+
+
+@pytest.mark.parametrize("cap", [1, 2, 16])
+def test_never_more_than_the_cap_are_out_at_once(cap: int) -> None:
+    crawled = Crawled(star(50, latency=1.0), "limits.delay=0", f"limits.concurrency={cap}")
+    assert crawled.violations() == []
+    assert crawled.stats.fetched == 51
+
+
+def test_the_cap_is_reached_where_there_is_enough_to_do() -> None:
+    site = no_robots(lambda url, nth: page(*(f"/{i}" for i in range(40)), latency=1.0))
+    crawled = Crawled(site, "limits.delay=0", "limits.concurrency=4")
+    # 40 pages, four at a time, a second each; the start page and robots.txt before them
+    assert crawled.stats.duration == pytest.approx(10 + 1 + 0.07, abs=0.05)
+
+
+def test_retry_after_rests_the_whole_host() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("/1") and nth == 1:
+            return Answer(429, headers={"Retry-After": "30"})
+        return page(*(f"/{i}" for i in range(5))) if url.endswith("t/") else page()
+
+    crawled = Crawled(no_robots(site), "limits.delay=0.5")
+    first, second = crawled.times("http://a.test/1")
+    assert second - first == pytest.approx(30 + 0.05)
+    order = crawled.sent()
+    assert order.index("http://a.test/2") == order.index("http://a.test/1", order.index("http://a.test/1") + 1) + 1
+    assert (crawled.stats.fetched, crawled.stats.retries) == (6, 1)
+
+
+def test_a_503_without_retry_after_rests_the_host_too() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("/0") and nth == 1:
+            return Answer(503)
+        return page("/0", "/1") if url.endswith("t/") else page()
+
+    crawled = Crawled(no_robots(site))
+    first, second = crawled.times("http://a.test/0")
+    assert second - first >= 60
+    assert crawled.times("http://a.test/1")[0] > second
+
+
+def test_a_retry_of_one_request_does_not_hold_up_the_others() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("/0"):
+            return Answer(500)
+        return page(*(f"/{i}" for i in range(5))) if url.endswith("t/") else page()
+
+    crawled = Crawled(no_robots(site))
+    tries = crawled.times("http://a.test/0")
+    assert len(tries) == 3
+    assert max(crawled.times(f"http://a.test/{i}")[0] for i in range(1, 5)) < tries[1]
+    assert crawled.stats.reasons["failed", "status 500"] == 1
+
+
+# -- robots.txt
+
+
+def rules(text: str, site: Site) -> Site:
+    def answer(url: str, nth: int) -> Answer:
+        if url.endswith("/robots.txt"):
+            return Answer(body=text.encode(), headers={"Content-Type": "text/plain"})
+        return site(url, nth)
+
+    return answer
+
+
+def test_robots_is_fetched_first_and_once() -> None:
+    crawled = Crawled(star(5))
+    assert crawled.sent(robots=True)[0] == "http://a.test/robots.txt"
+    assert crawled.sent(robots=True).count("http://a.test/robots.txt") == 1
+
+
+def test_what_robots_disallows_is_not_fetched_and_has_its_outcome() -> None:
+    site = rules("User-agent: *\nDisallow: /1\n", lambda url, nth: page("/1", "/2"))
+    crawled = Crawled(site)
+    assert "http://a.test/1" not in crawled.sent()
+    assert (crawled.stats.disallowed, crawled.stats.reasons["disallowed", "robots.txt"]) == (1, 1)
+    assert crawled.adds_up()
+
+
+def test_crawl_delay_holds_from_the_fetch_of_robots_on() -> None:
+    site = rules("User-agent: *\nCrawl-delay: 3.5\n", lambda url, nth: page(*(f"/{i}" for i in range(4))))
+    crawled = Crawled(site)
+    assert list(violations(crawled.world.visits, lambda host: 3.5, lambda host: 1)) == []
+    assert crawled.stats.duration == pytest.approx(5 * 3.5 + 0.07, abs=0.01)
+
+
+def test_a_crawl_delay_beyond_the_cap_counts_as_the_cap() -> None:
+    site = rules("User-agent: *\nCrawl-delay: 86400\n", lambda url, nth: page())
+    crawled = Crawled(site, "limits.max_crawl_delay=10")
+    assert crawled.stats.duration == pytest.approx(10 + 0.07, abs=0.01)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_other_4xx_on_robots_allow_everything(status: int) -> None:
+    site: Site = lambda url, nth: Answer(status) if url.endswith("robots.txt") else page()  # noqa: E731
+    assert Crawled(site).stats.fetched == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_robots_that_cannot_be_read_close_the_origin_and_its_requests_fail(status: int) -> None:
+    site: Site = lambda url, nth: Answer(status) if url.endswith("robots.txt") else page()  # noqa: E731
+    crawled = Crawled(site)
+    assert crawled.sent() == []
+    assert crawled.stats.reasons["failed", "robots unreachable"] == 1
+    assert crawled.stats.end == "finished"
+    assert len(crawled.times("http://a.test/robots.txt")) > 1
+
+
+def test_robots_that_come_back_open_the_origin() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("robots.txt"):
+            return Answer(503) if nth < 3 else Answer(body=b"User-agent: *\nDisallow: /2")
+        return page("/1", "/2")
+
+    crawled = Crawled(site)
+    assert (crawled.stats.fetched, crawled.stats.disallowed) == (2, 1)
+
+
+def test_a_dead_host_ends_as_failed_with_its_error() -> None:
+    crawled = Crawled(lambda url, nth: Answer(refuses=True))
+    assert crawled.stats.reasons["failed", "connection"] == 1
+    assert crawled.stats.end == "finished"
+
+
+@pytest.mark.parametrize("hops", [5, 6])
+def test_robots_follows_five_redirects_also_across_hosts_and_more_mean_none(hops: int) -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("robots.txt"):
+            return Answer(301, headers={"Location": "http://b0.test/r"})
+        if "//b" in url:
+            n = int(urlsplit(url).netloc[1:-5])
+            if n + 1 < hops:
+                return Answer(301, headers={"Location": f"http://b{n + 1}.test/r"})
+            return Answer(body=b"User-agent: *\nDisallow: /1")
+        return page("/1")
+
+    crawled = Crawled(site)
+    assert crawled.stats.disallowed == (1 if hops == 5 else 0)
+    assert crawled.violations() == []
+
+
+def test_robots_ignored_where_settings_say_so() -> None:
+    site = rules("User-agent: *\nDisallow: /\nCrawl-delay: 50", lambda url, nth: page("/1"))
+    crawled = Crawled(site, "limits.robots=ignore", "limits.robots_reason=they asked us to")
+    assert crawled.stats.fetched == 2
+    assert crawled.stats.duration < 5
+    assert "http://a.test/robots.txt" not in crawled.sent(robots=True)
+
+
+def test_each_origin_of_a_host_has_its_own_robots() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url == "https://a.test/robots.txt":
+            return Answer(body=b"User-agent: *\nDisallow: /x")
+        return Answer(404) if url.endswith("robots.txt") else page("http://a.test/x", "https://a.test/x")
+
+    crawled = Crawled(site)
+    assert "http://a.test/x" in crawled.sent()
+    assert "https://a.test/x" not in crawled.sent()
+    assert crawled.violations() == []
+
+
+# -- redirects
+
+
+def test_each_hop_waits_for_a_turn_at_its_own_host() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url == "http://a.test/":
+            return Answer(302, headers={"Location": "http://b.test/1"})
+        if url == "http://b.test/1":
+            return Answer(301, headers={"Location": "/2"})
+        return page("http://b.test/3")
+
+    crawled = Crawled(no_robots(site))
+    assert crawled.sent() == ["http://a.test/", "http://b.test/1", "http://b.test/2", "http://b.test/3"]
+    assert crawled.violations() == []
+    assert (crawled.stats.seen, crawled.stats.fetched, crawled.stats.redirects) == (2, 2, 2)
+    assert crawled.items[0] == {"url": "http://b.test/2"}
+
+
+def test_a_loop_of_redirects_ends_at_the_limit() -> None:
+    site = no_robots(lambda url, nth: Answer(302, headers={"Location": url}))
+    crawled = Crawled(site, "crawl.max_redirects=4")
+    assert len(crawled.sent()) == 5
+    assert crawled.stats.reasons["failed", "too many redirects"] == 1
+
+
+def test_a_hop_to_what_was_seen_is_dropped_as_a_duplicate() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("/old"):
+            return Answer(301, headers={"Location": "/new"})
+        return page("/old", "/new") if url.endswith("t/") else page()
+
+    crawled = Crawled(no_robots(site))
+    assert crawled.times("http://a.test/new") != []
+    assert len(crawled.times("http://a.test/new")) == 1
+    assert crawled.stats.reasons["dropped", "duplicate"] == 1
+    assert crawled.adds_up()
+
+
+def test_a_hop_to_what_robots_disallows_is_not_fetched() -> None:
+    site = rules("User-agent: *\nDisallow: /no", lambda url, nth: Answer(302, headers={"Location": "/no"}))
+    crawled = Crawled(site)
+    assert crawled.sent() == ["http://a.test/"]
+    assert crawled.stats.disallowed == 1
+
+
+def test_a_hop_offsite_is_dropped() -> None:
+    class Inside(Follow):
+        name = "inside"
+        allowed_domains = ("a.test",)
+
+    site = no_robots(lambda url, nth: Answer(302, headers={"Location": "http://b.test/"}))
+    crawled = Crawled(site, spider=Inside)
+    assert crawled.sent() == ["http://a.test/"]
+    assert crawled.stats.reasons["dropped", "offsite"] == 1
+
+
+# -- who waits for whom
+
+
+def test_one_slow_host_does_not_hold_up_the_others() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url == "http://a.test/":
+            return page(*(f"http://slow.test/{i}" for i in range(100)), *(f"http://fast.test/{i}" for i in range(20)))
+        return page(latency=25.0 if "slow" in url else 0.05)
+
+    crawled = Crawled(no_robots(site), "crawl.concurrency=4")
+    fast = [visit.sent for visit in crawled.world.visits if visit.host == "fast.test"]
+    assert max(fast) - min(fast) == pytest.approx(20, abs=0.5)
+
+
+def test_dead_hosts_take_no_more_than_a_quarter_of_the_slots() -> None:
+    class Many(Follow):
+        name = "many"
+        start_urls = (
+            *(f"http://dead{i}.test/" for i in range(60)),
+            *(f"http://live{i}.test/" for i in range(20)),
+        )
+
+    def site(url: str, nth: int) -> Answer:
+        return page(connect=60.0) if "dead" in url else page(*(f"/{i}" for i in range(5)))
+
+    crawled = Crawled(
+        lambda url, nth: site(url, nth) if "dead" in url else no_robots(site)(url, nth),
+        "crawl.concurrency=8",
+        spider=Many,
+    )
+    for moment in (visit.began for visit in crawled.world.visits):
+        connecting = [
+            visit
+            for visit in crawled.world.visits
+            if visit.began <= moment < (visit.sent or visit.ended) and (visit.sent or visit.ended) > visit.began
+        ]
+        assert len(connecting) <= 2
+    assert crawled.stats.reasons["failed", "timeout"] == 60
+    assert crawled.stats.fetched == 20 * 6
+
+
+def test_the_crawl_ends_and_names_the_host_if_nothing_opens_within_max_wait(caplog: pytest.LogCaptureFixture) -> None:
+    def site(url: str, nth: int) -> Answer:
+        return Answer(503, headers={"Retry-After": "3600"}) if url.endswith("/1") else page("/1", "/2")
+
+    crawled = Crawled(no_robots(site))
+    assert crawled.stats.end == "stalled"
+    assert crawled.stats.pending == 2
+    assert crawled.stats.duration < 60
+    assert "a.test opens in 36" in caplog.text
+
+
+# -- user code and bounds
+
+
+def test_the_start_is_pulled_only_while_few_requests_wait() -> None:
+    pulled: list[int] = []
+
+    class Endless(Follow):
+        name = "endless"
+
+        def start(self) -> Iterator[Request]:
+            for n in range(100_000):
+                pulled.append(n)
+                yield Request(f"http://a.test/{n}")
+
+    Crawled(no_robots(lambda url, nth: page()), "crawl.concurrency=2", spider=Endless, max_pages=5)
+    assert len(pulled) < 300
+
+
+def test_an_async_start_feeds_the_crawl_while_it_runs(run: Any) -> None:
+    import curio
+
+    class Slow(Follow):
+        name = "slow"
+
+        async def start(self) -> Any:  # type: ignore[override]
+            for n in range(3):
+                yield f"http://a.test/{n}"
+                await curio.sleep(10)
+
+    crawled = Crawled(no_robots(lambda url, nth: page()), spider=Slow)
+    assert crawled.stats.fetched == 3
+    assert crawled.stats.duration == pytest.approx(30, abs=0.1)
+
+
+def test_a_start_that_raises_ends_the_crawl_with_its_error() -> None:
+    class Broken(Follow):
+        name = "broken"
+
+        def start(self) -> Iterator[str]:
+            yield "http://a.test/"
+            raise RuntimeError("no more")
+
+    with pytest.raises(CallbackError, match="no more"):
+        Crawled(no_robots(lambda url, nth: page()), spider=Broken)
+
+
+def test_a_host_off_loopback_is_refused_before_the_first_request_without_a_contact() -> None:
+    clock = VirtualClock()
+    world = World(lambda url, nth: page(), clock)
+    with pytest.raises(ConfigError, match="contact"):
+        clock.run(prepare_crawl(Follow, Settings(), network=world, clock=clock).run)
+    assert world.visits == []
+
+
+def test_an_exception_in_a_callback_is_an_outcome_and_what_it_yielded_is_kept() -> None:
+    class Fragile(Follow):
+        name = "fragile"
+
+        def parse(self, response: Response) -> Iterator[Any]:
+            yield {"url": response.url}
+            yield from response.follow_all(css="a")
+            if response.url.endswith("/1"):
+                raise ValueError("bad page")
+
+    crawled = Crawled(star(3), spider=Fragile)
+    assert (crawled.stats.fetched, crawled.stats.reasons["failed", "callback"], len(crawled.items)) == (3, 1, 4)
+    assert crawled.stats.end == "finished"
+
+
+def test_fail_fast_makes_it_the_end() -> None:
+    class Fragile(Follow):
+        name = "fragile"
+
+        def parse(self, response: Response) -> Iterator[Any]:
+            yield from response.follow_all(css="a")
+            if response.url.endswith("/1"):
+                raise ValueError("bad page")
+
+    crawled = Crawled(star(9), spider=Fragile, fail_fast=True)
+    assert crawled.stats.end == "fail-fast"
+    assert crawled.stats.pending > 5
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_max_pages_is_never_more_than_n_callbacks(n: int) -> None:
+    crawled = Crawled(star(30, latency=0.5), "limits.delay=0", "limits.concurrency=8", max_pages=n)
+    assert len(crawled.items) == n
+    assert crawled.stats.end == "max-pages"
+
+
+def test_after_max_items_no_request_starts_and_pages_in_hand_are_finished() -> None:
+    crawled = Crawled(star(30, latency=0.5), "limits.delay=0", "limits.concurrency=8", max_items=3)
+    assert 3 <= len(crawled.items) <= 3 + 7
+    assert len(crawled.sent()) == len(crawled.items)
+    assert crawled.stats.end == "max-items"
+
+
+def test_max_time_ends_the_crawl() -> None:
+    crawled = Crawled(star(1000), max_time=20.5)
+    assert crawled.stats.end == "max-time"
+    assert crawled.stats.duration == pytest.approx(20.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("limit", "ends"), [("2", "max-failures"), ("3", "finished"), ("0.5", "finished")])
+def test_more_failures_than_allowed_end_the_crawl(limit: str, ends: str) -> None:
+    def site(url: str, nth: int) -> Answer:
+        return page(*(f"/{i}" for i in range(8))) if url.endswith("t/") else Answer(404 if url[-1] in "012" else 200)
+
+    crawled = Crawled(no_robots(site), f"crawl.max_failures={limit}")
+    assert crawled.stats.end == ends
+
+
+def test_an_item_that_does_not_validate_costs_neither_its_siblings_nor_its_page() -> None:
+    class Price(Item, root="p"):
+        price: int = css("b")
+
+    class Prices(Follow):
+        name = "prices"
+
+        def parse(self, response: Response) -> Iterator[Any]:
+            yield from response.items(Price)
+
+    body = b"<p><b>1</b></p><p><b>cheap</b></p><p><b>3</b></p>"
+    site = no_robots(lambda url, nth: Answer(body=body, headers={"Content-Type": "text/html"}))
+    crawled = Crawled(site, spider=Prices)
+    assert [item.price for item in crawled.items] == [1, 3]
+    assert (crawled.stats.fetched, crawled.stats.rejected) == (1, 1)
+
+
+def test_statuses_other_than_2xx_go_to_the_errback_once() -> None:
+    told: list[Any] = []
+
+    class Told(Follow):
+        name = "told"
+
+        def errback(self, failure: Any) -> Iterator[Any]:
+            told.append((failure.request.url, str(failure.error), failure.response.status))
+            yield {"failed": failure.request.url}
+
+    site = no_robots(lambda url, nth: page("/gone") if url.endswith("t/") else Answer(410))
+    crawled = Crawled(site, spider=Told)
+    assert told == [("http://a.test/gone", "status 410", 410)]
+    assert {"failed": "http://a.test/gone"} in crawled.items
+    assert crawled.stats.reasons["failed", "status 410"] == 1
+
+
+# -- worlds at random
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[Site, dict[str, list[str]], dict[str, Any]]:
+    """A site of a few hosts: links, latencies, redirects, errors that pass and errors that stay, robots.txt."""
+    hosts = [f"http://h{i}.test" for i in range(draw(st.integers(1, 5)))]
+    urls = [f"{host}/{n}" for host in hosts for n in range(draw(st.integers(1, 8)))]
+    seed = draw(st.randoms(use_true_random=False))
+    links = {url: seed.sample(urls, min(len(urls), seed.randint(0, 4))) for url in urls}
+    kinds = {url: seed.choice(["page"] * 6 + ["hop", "passes", "stays", "resets", "limits"]) for url in urls}
+    robots = {host: seed.choice([404, 404, 500, "Disallow: /3", "Crawl-delay: 2"]) for host in hosts}
+    latency = {url: seed.choice([0.0, 0.01, 0.3, 4.0]) for url in urls}
+    connect = {host: seed.choice([0.0, 0.05, 2.0]) for host in hosts}
+
+    def answer(url: str, nth: int) -> Answer:
+        host, _, name = url.rpartition("/")
+        if name == "robots.txt":
+            rule = robots[host]
+            if isinstance(rule, int):
+                return Answer(rule)
+            return Answer(body=f"User-agent: *\n{rule}\n".encode())
+        facts = {"latency": latency[url], "connect": connect[host]}
+        match kinds[url]:
+            case "hop":
+                target = links[url][0] if links[url] else url
+                return Answer(302, headers={"Location": target}, **facts)
+            case "passes" if nth < 3:
+                return Answer(502, **facts)
+            case "limits" if nth < 2:
+                return Answer(429, headers={"Retry-After": "20"}, **facts)
+            case "stays":
+                return Answer(500, **facts)
+            case "resets":
+                return Answer(resets=True, **facts)
+        return page(*links[url], **facts)
+
+    facts = {"kinds": kinds, "robots": robots, "links": links, "start": urls[0]}
+    return answer, links, facts
+
+
+def reachable(facts: dict[str, Any]) -> set[str]:
+    """The pages whose callback must run: a walk by the facts alone."""
+    seen, waiting = {facts["start"]}, [facts["start"]]
+    pages: set[str] = set()
+    while waiting:
+        url = waiting.pop()
+        rule = facts["robots"][url.rpartition("/")[0]]
+        if rule == 500 or (rule == "Disallow: /3" and url.endswith("/3")) or facts["kinds"][url] in ("stays", "resets"):
+            continue
+        if facts["kinds"][url] == "hop":
+            targets = facts["links"][url][:1]
+        else:
+            pages.add(url)
+            targets = facts["links"][url]
+        waiting += [target for target in targets if target not in seen]
+        seen.update(targets)
+    return pages
+
+
+@settings(max_examples=80)
+@given(
+    worlds(),
+    st.sampled_from([0.0, 0.1, 1.0]),
+    st.sampled_from([1, 2, 5]),
+    st.sampled_from([1, 3, 64]),
+    st.sampled_from([1, 2, 64]),
+)
+def test_in_random_worlds_nothing_is_impolite_lost_or_done_twice(
+    world: Any, delay: float, cap: int, slots: int, window: int
+) -> None:
+    site, _, facts = world
+
+    class Start(Follow):
+        name = "start"
+        start_urls = (facts["start"],)
+
+    crawled = Crawled(
+        site,
+        f"limits.delay={delay}",
+        f"limits.concurrency={cap}",
+        f"crawl.concurrency={slots}",
+        f"crawl.window={window}",
+        f"crawl.workbench={window}",
+        spider=Start,
+    )
+    assert crawled.stats.end == "finished"
+    assert crawled.violations() == []
+    crawl_delays = {host[7:]: 2.0 for host, rule in facts["robots"].items() if rule == "Crawl-delay: 2"}
+    assert list(violations(crawled.world.visits, lambda host: crawl_delays.get(host, 0.0), lambda host: cap)) == []
+    assert crawled.adds_up()
+    assert crawled.stats.pending == 0
+    pages = Counter(item["url"] for item in crawled.items)
+    assert set(pages) == reachable(facts)
+    assert set(pages.values()) <= {1}
+    allowed = [url for url in crawled.sent() if facts["robots"][url.rpartition("/")[0]] == "Disallow: /3"]
+    assert not [url for url in allowed if url.endswith("/3")]

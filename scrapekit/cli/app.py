@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 
 from scrapekit.cli import exits
-from scrapekit.errors import ScrapekitError
+from scrapekit.errors import ScrapekitError, SinkError
 from scrapekit.version import VERSION
 
 #   command    what it does; here, so that help imports no command
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _refuse(_usage(error), shell)
     except ScrapekitError as error:
-        return _refuse(str(error), shell)
+        return _refuse(str(error), shell, exits.WORK_LEFT if isinstance(error, SinkError) else exits.USAGE)
     except (KeyboardInterrupt, click.Abort):
         return exits.SIGINT
     except BrokenPipeError:

@@ -23,7 +23,7 @@ from scrapekit import kernel
 from scrapekit.cli import exits
 from scrapekit.config import Settings
 from scrapekit.crawler import Bounds, Crawl
-from scrapekit.errors import CallbackError, ConfigError, SinkError
+from scrapekit.errors import CallbackError
 from scrapekit.importing import shown
 from scrapekit.kernel import Alarm
 from scrapekit.sinks import STDOUT, RunFolder, check_targets, open_sink
@@ -80,7 +80,7 @@ class Stops:
 def run_crawl(spider: Spider, settings: Settings, wish: Wish, console: Console) -> int:
     """Run a spider to its end, shown on the console; gives the exit code.
 
-    Raises ConfigError before anything was fetched, SinkError or CallbackError when it cannot go on.
+    Raises ConfigError for a first request that may not be sent, and SinkError when items cannot be written any more.
     """
     with Stops().listening() as stops:
         code: int = kernel.run(watched, spider, settings, wish, console, stops)
@@ -99,14 +99,13 @@ async def watched(
     display = progress(console, title=spider.name, live=_is_live(console, wish))
     try:
         await _run(crawl, display, stops, console)
-    except ConfigError:
-        if not crawl.stats.sends:
-            _leave_no_trace(new, run)
-        raise
-    except (SinkError, CallbackError):
-        _say_summary(crawl, wish, console, run)
-        raise
-    _say_summary(crawl, wish, console, run)
+    except CallbackError:
+        return exits.FAILED  # the log has said it, with the line
+    finally:
+        if crawl.stats.sends:
+            _say_summary(crawl, wish, console, run)
+        else:
+            _clear_away(new, run)
     return stops.code or exits.of_crawl(crawl.stats)
 
 
@@ -146,9 +145,11 @@ def _say_summary(crawl: Crawl, wish: Wish, console: Console, run: RunFolder) -> 
     console.say(summary(crawl.spider.name, crawl.stats, files=files))
 
 
-def _leave_no_trace(files: Sequence[Path], run: RunFolder) -> None:
-    """Nothing was fetched: the files would only be in the way of the next try."""
+def _clear_away(files: Sequence[Path], run: RunFolder) -> None:
+    """Nothing was sent: the files would only be in the way of the next try. The run's folder stays if it has a log."""
     for file in files:
         with suppress(OSError):
             file.unlink()
-    shutil.rmtree(run.path, ignore_errors=True)
+    with suppress(OSError):
+        if not run.log.stat().st_size:
+            shutil.rmtree(run.path)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import resource
 import signal
 from pathlib import Path
 
@@ -180,13 +181,40 @@ def test_fail_fast_ends_at_the_first_callback_that_raises(scrapekit, project):
     assert (said.code, "stopped at the first failure" in said.err) == (1, True)
 
 
-def test_a_start_that_raises_is_told_in_one_line(scrapekit, project):
+def test_a_start_that_raises_is_told_once_in_one_line_and_nothing_is_in_the_way(scrapekit, project):
     file = project / "spiders" / "pages.py"
     file.write_text(file.read_text().replace('yield "http', 'raise KeyError("x")\n        yield "http'))
-    said = scrapekit("crawl", "pages", "-q")
-    assert said.code != 0
-    assert "KeyError" in said.err
-    assert "Traceback" not in said.err
+    for _ in range(2):
+        said = scrapekit("crawl", "pages", "-o", "a.jsonl")
+        assert said.code == 1
+        assert said.err.count("\n") == 1
+        assert "Pages.start: KeyError: 'x' at" in said.err
+    assert "Traceback" in scrapekit("crawl", "pages", "-v").err
+
+
+def test_a_host_that_may_not_be_crawled_stops_the_program_before_the_first_request(scrapekit, project, site):
+    file = project / "spiders" / "pages.py"
+    file.write_text(file.read_text().replace("        yield", '        yield "http://example.com/"\n        yield', 1))
+    said = scrapekit("crawl", "pages", "-o", "a.jsonl")
+    assert (said.code, "identity.contact" in said.refusal) == (2, True)
+    assert (site.asked, (project / "a.jsonl").exists()) == ([], False)
+
+
+def test_a_disk_that_is_full_is_told_in_one_line_and_leaves_work(start, project, site):
+    site.chain(500)
+
+    def small_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+
+    process = start("crawl", "pages", "-q", "-o", "a.jsonl", preexec_fn=small_disk)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (3, "")
+    assert err.count("\n") == 1
+    assert err.startswith("scrapekit: ")
+    assert "cannot be written" in err
+    kept = (project / "a.jsonl").read_text()
+    assert kept.endswith("}\n")
+    assert titles(kept) == [f"page {n}" for n in range(len(kept.splitlines()))]
 
 
 # ---- how much it says ----

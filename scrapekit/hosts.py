@@ -16,6 +16,7 @@ from scrapekit.origins import Origin
 from scrapekit.tables import Limits
 
 NEVER: Final = math.inf
+_FIRST: Final = (0, 0)
 
 
 class Semaphore:
@@ -146,11 +147,12 @@ class Host:
 class Window:
     """The rows of one host that are in memory and wait: those that may go, in their order, and those for later."""
 
-    __slots__ = ("_later", "_ready")
+    __slots__ = ("_later", "_ready", "_worst")
 
     def __init__(self) -> None:
         self._ready: list[tuple[int, int, Row]] = []
         self._later: list[tuple[float, int, int, Row]] = []
+        self._worst = _FIRST  # the last key among the ready: what is popped is always the first
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._later)
@@ -160,13 +162,12 @@ class Window:
         if row.not_before > now:
             heapq.heappush(self._later, (row.not_before, *row.key, row))
         else:
-            heapq.heappush(self._ready, (*row.key, row))
+            self._make_ready(row)
 
     def pop(self, now: float) -> Row | None:
         """The next that may go now."""
         while self._later and self._later[0][0] <= now:
-            row = heapq.heappop(self._later)[-1]
-            heapq.heappush(self._ready, (*row.key, row))
+            self._make_ready(heapq.heappop(self._later)[-1])
         return heapq.heappop(self._ready)[-1] if self._ready else None
 
     def earliest(self) -> float:
@@ -185,4 +186,9 @@ class Window:
 
     def yields_to(self, row: Row) -> bool:
         """Whether this row goes before some that are here."""
-        return bool(self._ready) and row.key < max(entry[:2] for entry in self._ready)
+        return bool(self._ready) and row.key < self._worst
+
+    def _make_ready(self, row: Row) -> None:
+        key = row.key
+        self._worst = max(self._worst, key) if self._ready else key
+        heapq.heappush(self._ready, (*key, row))

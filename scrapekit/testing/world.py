@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import curio
 
@@ -152,7 +153,7 @@ _ROUNDING = 1e-6
 
 
 def _gaps(host: str, times: list[float], least: float) -> Iterator[str]:
-    for earlier, later in zip(times, times[1:], strict=False):
+    for earlier, later in pairwise(times):
         if later - earlier < least - _ROUNDING:
             yield f"{host}: sent after {later - earlier:.6f} s, the delay is {least} s"
 

@@ -20,6 +20,7 @@ import curio
 from scrapekit.errors import ConfigError, FetchTimeout, ResolveFailed
 from scrapekit.http.address import Address
 from scrapekit.http.limit import Expired, Limit
+from scrapekit.http.thread import in_thread
 from scrapekit.tables import static_name
 
 MAX_OUT: Final = 16
@@ -127,8 +128,9 @@ class Resolver:
     async def _look_up(self, hostname: str, look_up: _LookUp) -> None:
         try:
             async with self._permits:
-                look_up.answer = await curio.run_in_thread(_asked, self._getaddrinfo, hostname)
-            self._learn(hostname, look_up.answer)
+                look_up.answer = await in_thread(_asked, self._getaddrinfo, hostname)
+            if look_up.answer is not None:
+                self._learn(hostname, look_up.answer)
         finally:
             del self._out[hostname]
             await look_up.over.set()

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scrapekit.kernel import Kernel  # first: on Python 3.12 and later curio can be imported only after scrapekit
+
+# isort: split
+
 import curio
 import curio.traps
 import pytest
 from hypothesis import HealthCheck, settings
-
-from scrapekit.kernel import Kernel
 
 ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("CI", "").lower() in {"1", "true"}

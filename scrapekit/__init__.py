@@ -10,6 +10,7 @@ from scrapekit import _compat  # noqa: F401  (before anything that imports curio
 from scrapekit.config import Settings
 from scrapekit.crawler import Bounds, Crawl, crawl, crawl_async
 from scrapekit.headers import Headers
+from scrapekit.http.session import Session
 from scrapekit.item import Item, css
 from scrapekit.request import Request
 from scrapekit.response import Response
@@ -24,6 +25,7 @@ __all__ = [
     "Item",
     "Request",
     "Response",
+    "Session",
     "Settings",
     "Spider",
     "Stats",

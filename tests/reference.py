@@ -56,7 +56,7 @@ def _commands(command: click.Command, name: str) -> Iterator[str]:
     usage = " ".join(command.collect_usage_pieces(context))
     yield from (f"### `{name}`", "", f"`{name} {usage}`".replace(" `", "`"), "")
     for paragraph in (command.help or "").split("\n\n"):
-        if not paragraph.startswith("\b"):  # a drawing for the terminal; the page tells it in its own words
+        if "\b" not in paragraph:  # a drawing for the terminal; the page tells it in its own words
             yield from (" ".join(paragraph.split()), "")
     options = [each for each in command.params if isinstance(each, click.Option)]
     if options:

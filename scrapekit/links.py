@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Union
 
-from scrapekit.markup import Node, Tree, select, text_of
+from scrapekit.markup import Attributes, Node, Tree, select, text_of
 
 Patterns = Union[str, re.Pattern[str], Iterable[Union[str, re.Pattern[str]]]]
 Join = Callable[[str], Union[str, None]]
 
 #: What a person can click (HTML standard §4.6.1): a and area with an href, and nothing else.
-_EVERY: Final = ":is(a, area)[href]"
-_FOLLOWED: Final = ':is(a, area)[href]:not([rel~="nofollow" i])'
+_LINKS: Final = "a[href], area[href]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +47,51 @@ def href_of(node: Node) -> str | None:
 
 def is_nofollow(node: Node) -> bool:
     """Whether the node says ``rel=nofollow``."""
-    rel = node.attrs.get("rel")
+    return _marked(node.attrs)
+
+
+def _marked(attrs: Attributes) -> bool:
+    rel = attrs.get("rel")
     return rel is not None and "nofollow" in rel.lower().split()
 
 
-def link_nodes(scope: Tree | Node, css: str | None, nofollow: bool) -> list[Node]:
+def link_nodes(tree: Tree, css: str | None, nofollow: bool) -> list[Node]:
     """The nodes that link, in document order, without those marked nofollow unless asked for.
 
     With ``css``: what it matches, if that links by itself (an <a>, but also an <img> or <link>), else the links inside.
     """
-    query = _EVERY if nofollow else _FOLLOWED
     if css is None:
-        return scope.css(query)
-    found: dict[int, Node] = {}
-    for node in select(scope, css):
-        if href_of(node) is None:
-            found.update((each.mem_id, each) for each in node.css(query))
-        elif nofollow or not is_nofollow(node):
-            found[node.mem_id] = node
-    return list(found.values())
+        nodes = _candidates(tree)
+    else:
+        found: dict[int, Node] = {}
+        for node in select(tree, css):
+            inside = node.css(_LINKS) if href_of(node) is None else [node]
+            found.update((each.mem_id, each) for each in inside)
+        nodes = list(found.values())
+    return [node for node in nodes if href_of(node) is not None and (nofollow or not is_nofollow(node))]
 
 
-def urls_of(nodes: Iterable[Node], join: Join) -> Iterator[str]:
-    """The URLs that the nodes link to, each once, in the order of their first mention."""
-    return unique_urls((href_of(node) for node in nodes), join)
+def hrefs_of(tree: Tree, css: str | None, nofollow: bool) -> list[str]:
+    """What ``link_nodes`` link to, found in half the time where it is all the links of a page."""
+    if css is not None:
+        return [href_of(node) or "" for node in link_nodes(tree, css, nofollow)]
+    hrefs = []
+    for node in _candidates(tree):
+        attrs = node.attrs
+        href = attrs.sget("href", None)
+        if href is not None and (nofollow or not _marked(attrs)):
+            hrefs.append(href)
+    return hrefs
+
+
+def _candidates(tree: Tree) -> list[Node]:
+    # A walk by tag name takes a sixth of a selector's time; only a page with an <area> needs one, for the order.
+    return tree.css(_LINKS) if tree.tags("area") else tree.tags("a")
+
+
+def first_inside(node: Node) -> Node | None:
+    """The first link inside of a node."""
+    return node.css_first(_LINKS)
 
 
 def unique_urls(hrefs: Iterable[str | None], join: Join) -> Iterator[str]:
@@ -126,15 +146,20 @@ def _compiled(patterns: Patterns) -> list[re.Pattern[str]]:
 
 # ---- what the page asks of robots ----
 
+_NONE: Final[frozenset[str]] = frozenset()
 #: A field for one robot alone begins with its name and a colon; these names are rules, not robots.
 _VALUED: Final = ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview")
 
 
 def directives_of(tree: Tree, fields: Iterable[str]) -> frozenset[str]:
     """What <meta name=robots> and X-Robots-Tag ask of every robot, in lower case; ``none`` is read as its two parts."""
-    head = tree.head
-    metas = head.css('meta[name="robots" i]') if head is not None else []
-    texts = [node.attrs.get("content") or "" for node in metas] + [field for field in fields if not _names_robot(field)]
+    texts = [field for field in fields if not _names_robot(field)]
+    for node in tree.tags("meta"):
+        attrs = node.attrs
+        if attrs.sget("name", "").lower() == "robots":
+            texts.append(attrs.sget("content", ""))
+    if not texts:
+        return _NONE
     tokens = {token.strip().lower() for text in texts for token in text.split(",")} - {""}
     return frozenset(tokens | {"noindex", "nofollow"} if "none" in tokens else tokens)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode, SelectolaxError
+from selectolax.lexbor import LexborAttributes, LexborDocumentOptions, LexborHTMLParser, LexborNode, SelectolaxError
 
 from scrapekit.errors import BadSelector
 from scrapekit.guard import check_markup
 
 Node = LexborNode
 Tree = LexborHTMLParser
+Attributes = LexborAttributes
 
 #: Mutation events only serve to copy an <option> into <selectedcontent>, and cost a fifth of the parse.
 _OPTIONS: Final = int(LexborDocumentOptions.WO_EVENTS)

@@ -22,7 +22,9 @@ from scrapekit.links import (
     Patterns,
     base_href,
     directives_of,
+    first_inside,
     href_of,
+    hrefs_of,
     is_nofollow,
     link_nodes,
     links_of,
@@ -232,7 +234,9 @@ class Response:
         matches, or that are inside of what it matches. Links marked ``rel=nofollow``, or all of them on a page that
         says so of itself, are left out unless ``nofollow=True``.
         """
-        links = links_of(self._link_nodes(css, nofollow), self.base.join)
+        if not nofollow and "nofollow" in self.directives:
+            return []
+        links = links_of(link_nodes(self.tree, css, nofollow), self.base.join)
         return list(wanted(links, allow, deny) if allow or deny else links)
 
     def follow(self, target: Target, callback: Callback = None, **fields: Any) -> Request:
@@ -263,17 +267,14 @@ class Response:
             raise TypeError(f"follow_all takes a list of URLs or nodes; did you mean css={urls!r}?")
         if urls is not None and css is not None:
             raise TypeError("follow_all takes urls or css=, not both")
-        hrefs = (href_of(node) for node in self._link_nodes(css, nofollow)) if urls is None else _hrefs(urls, nofollow)
+        hrefs: Iterable[str | None] = _hrefs(urls, nofollow) if urls is not None else ()
+        if urls is None and (nofollow or "nofollow" not in self.directives):
+            hrefs = hrefs_of(self.tree, css, nofollow)
         return self._requests(unique_urls(hrefs, self.base.join), callback, self._fields(fields))
 
     def _requests(self, urls: Iterable[str], callback: Callback, fields: dict[str, Any]) -> Iterator[Request]:
         for url in urls:
             yield Request(url, callback, **fields)
-
-    def _link_nodes(self, css: str | None, nofollow: bool) -> list[Node]:
-        if not nofollow and "nofollow" in self.directives:
-            return []
-        return link_nodes(self.tree, css, nofollow)
 
     def _fields(self, fields: dict[str, Any]) -> dict[str, Any]:
         if self.request is not None and self.request.jar:
@@ -287,7 +288,9 @@ def _href(target: Target) -> str | None:
     if isinstance(target, Link):
         return target.url
     own = href_of(target)
-    return own if own is not None else next((href_of(node) for node in link_nodes(target, None, nofollow=True)), None)
+    if own is None and (inside := first_inside(target)) is not None:
+        own = href_of(inside)
+    return own
 
 
 def _hrefs(targets: Iterable[Target], nofollow: bool) -> Iterator[str | None]:

@@ -102,7 +102,7 @@ TAGS = """
     textarea math mi foreignObject object template form h1 dd dt ruby rt rb input br img nobr applet marquee section
     x-y html body head noscript iframe link label
 """.split()  # noqa: SIM905
-SCRAPS = ["<!--", "-->", "<![CDATA[", "]]>", "'", "=", ">", "<", "</ >", "<!x", "<?", "/>", '"', '<a ="', '<a x="', "<!-->"]
+SCRAPS = ["<!--", "-->", "<![CDATA[", "]]>", "'", "=", ">", "<", "</ >", "<!x", "<?", "/>", '"', '<a ="', '<a x="']
 
 
 def soup(dice: random.Random) -> str:

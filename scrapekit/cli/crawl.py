@@ -35,7 +35,7 @@ _COUNT = click.IntRange(min=0)
 @click.option("--max-pages", type=_COUNT, metavar="N", help="Never more than N callbacks on responses.")
 @click.option("--max-items", type=_COUNT, metavar="N", help="Start no request once N items are out.")
 @click.option("--max-time", callback=duration, metavar="TIME", help="Stop after this long, such as 90, 10m or 1h 30m.")
-@click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
+@click.option("--fail-fast", is_flag=True, help="Stop when a callback raises or an item is rejected.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--append", is_flag=True, help="Add to files that exist.")
 @quiet

@@ -57,23 +57,29 @@ async def _serve(port: int | None, stops: Stops) -> int:
 
 
 async def _crawl(port: int, shell: Shell, console: Console, stops: Stops) -> int:
+    from scrapekit.demo import serving
+
+    async with serving(port) as demo:
+        return await visit(demo, shell.verbosity, console, stops)
+
+
+async def visit(demo: Demo, verbosity: int, console: Console, stops: Stops) -> int:
+    """Crawl the shop with one spider after the other, and let its own log have the last word."""
     from scrapekit.cli.running import Wish, watched
-    from scrapekit.demo import SPIDERS, serving
+    from scrapekit.demo import SPIDERS
     from scrapekit.project import discover
 
-    codes = []
-    async with serving(port) as demo:
-        settings = _settings(demo)
-        spiders = discover(settings)
-        for name in SPIDERS:
-            if not stops.code:
-                wish = Wish(verbosity=shell.verbosity)
-                codes.append(await watched(spiders.named(name)(), settings, wish, console, stops, root=Path.cwd()))
-        if shell.verbosity >= 0:
-            console.say("")
-            for line in _seen_by_server(demo.log):
-                console.say(line)
-    return max(codes)
+    settings, codes = _settings(demo), []
+    spiders = discover(settings)
+    for name in SPIDERS:
+        if not stops.code:
+            wish = Wish(verbosity=verbosity)
+            codes.append(await watched(spiders.named(name)(), settings, wish, console, stops, root=Path.cwd()))
+    if verbosity >= 0:
+        console.say("")
+        for line in _seen_by_server(demo.log):
+            console.say(line)
+    return stops.code or max(codes)
 
 
 def _settings(demo: Demo) -> Settings:

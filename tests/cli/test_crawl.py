@@ -98,7 +98,15 @@ def test_a_misspelt_name_suggests_the_nearest(scrapekit, project):
 
 def test_a_broken_file_beside_it_does_not_stop_a_spider(scrapekit, project):
     (project / "spiders" / "broken.py").write_text("undefined")
-    assert scrapekit("crawl", "pages").code == 0
+    said = scrapekit("crawl", "pages")
+    assert said.code == 0
+    assert "warning: spiders/broken.py:1: NameError" in said.err
+
+
+def test_limits_for_a_misspelt_spider_are_warned_of(scrapekit, project):
+    (project / "scrapekit.toml").write_text("[limits]\ndelay = 0\n[spiders.pagse.limits]\ndelay = 9\n")
+    said = scrapekit("crawl", "pages")
+    assert "scrapekit.toml:3: spiders.pagse: no spider has this name (did you mean pages?)" in said.err
 
 
 def test_arguments_reach_the_spider(scrapekit, project):
@@ -188,7 +196,8 @@ def test_a_start_that_raises_is_told_once_in_one_line_and_nothing_is_in_the_way(
         said = scrapekit("crawl", "pages", "-o", "a.jsonl")
         assert said.code == 1
         assert said.err.count("\n") == 1
-        assert "Pages.start: KeyError: 'x' at" in said.err
+        assert "Pages.start: KeyError: 'x'" in said.err
+        assert "spiders/pages.py:19" in said.err
     assert "Traceback" in scrapekit("crawl", "pages", "-v").err
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from scrapekit.config import Settings
 from scrapekit.errors import ConfigError
 from scrapekit.importing import Place, broken, load_file, load_module, shown
 from scrapekit.spider import Spider
+
+log = logging.getLogger("scrapekit.project")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ def discover(settings: Settings) -> Catalogue:
 def pick(target: str, settings: Settings) -> type[Spider]:
     """The spider that is meant by a name of the project, ``path/to/spider.py[:Class]`` or ``module:Class``.
 
-    Raises ConfigError with what to do about it: nothing of the kind, several, or a file that breaks.
+    Raises ConfigError with what to do about it: nothing of the kind, several, or a file that breaks. What else is wrong
+    with the project is logged as a warning.
     """
     place, _, name = target.rpartition(":") if ":" in target else (target, "", "")
     if place.endswith(".py"):
@@ -81,7 +85,11 @@ def pick(target: str, settings: Settings) -> type[Spider]:
         return _one_of(load_module(place), name, place)
     if settings.file is None:
         raise ConfigError(f"there is no spider {target!r}, for there is no project here", hint=_without_project(target))
-    return discover(settings).named(target)
+    catalogue = discover(settings)
+    spider = catalogue.named(target)
+    for problem in catalogue.problems:
+        log.warning("%s", problem)
+    return spider
 
 
 def make(spider: type[Spider], arguments: Mapping[str, str]) -> Spider:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scrapekit import tables
-from scrapekit.config import FILE_NAME, Limits, Settings, find_project, load
+from scrapekit.config import FILE_NAME, Limits, Settings, SpiderTable, find_project, load
 from scrapekit.errors import ConfigError
 from scrapekit.headers import Headers
 from scrapekit.version import VERSION
@@ -254,6 +256,41 @@ hosts."h.test".headers = {accept = "b", X-Two = ""}
 """)
     assert settings.limits_for("h.test").headers == Headers([("X-One", "1"), ("accept", "b"), ("X-Two", "")])
     assert settings.limits_for("x.test").headers == Headers([("Accept", "a"), ("X-One", "1"), ("X-Two", "2")])
+
+
+LABELS = st.sampled_from(["a", "b", "test", "xn--bcher-kva"])
+NAMES = st.lists(LABELS, min_size=1, max_size=4).map(".".join)
+HOSTS = st.one_of(
+    NAMES, NAMES.map(lambda name: f"{name}:81"), st.sampled_from(["127.0.0.1", "127.0.0.1:81", "[::1]:81"])
+)
+PATTERNS = st.one_of(st.just("*"), HOSTS, NAMES.map(lambda name: f"*.{name}"))
+
+
+def weight(pattern: str, host: str) -> int:
+    """How specific a matching pattern is; -1 for one that does not match. Slow and plain, to compare with."""
+    name = host.rpartition(":")[0] if host.endswith(":81") else host
+    if pattern == host:
+        return 1001 if pattern.endswith(":81") else 1000
+    if pattern == name:
+        return 1000
+    if pattern == "*":
+        return 0
+    return len(pattern) if pattern[:2] == "*." and name.endswith(pattern[1:]) and name[-1] not in "]1" else -1
+
+
+@given(st.lists(PATTERNS, unique=True), st.lists(PATTERNS, unique=True), HOSTS)
+def test_of_any_patterns_the_most_specific_that_matches_wins(every: list[str], own: list[str], host: str) -> None:
+    def table(patterns: list[str], base: int) -> dict[str, Limits]:
+        return {pattern: Limits(delay=base + at) for at, pattern in enumerate(patterns)}
+
+    settings = Settings(hosts=table(every, 100), spiders={"q": SpiderTable(hosts=table(own, 200))})
+    expected = 1.0
+    for patterns, base in ((every, 100), (own, 200)):
+        matching = [
+            (weight(pattern, host), base + at) for at, pattern in enumerate(patterns) if weight(pattern, host) >= 0
+        ]
+        expected = max(matching, default=(0, expected))[1]
+    assert delay(settings, host, "q") == expected
 
 
 def test_hosts_under_the_same_rules_share_their_limits() -> None:

@@ -70,6 +70,8 @@ def _of_host(settings: Settings, text: str, spider: str) -> Iterator[str]:
     except BadURL:
         raise ConfigError(f"{text!r} is not a host", hint="such as shop.example.com, or 127.0.0.1:8080") from None
     yield f"# {host}" + (f", spider {spider}" if spider else "")
+    if spider and spider not in settings.spiders:
+        yield f"# no table [{dotted(('spiders', spider))}]: what holds for every spider holds for this one"
     yield f"# User-Agent: {settings.user_agent}"
     if settings.on_loopback(host):
         yield "# this machine"

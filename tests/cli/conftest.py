@@ -47,11 +47,15 @@ class Pages(Spider):
 
 @dataclass
 class Site:
-    """What is served: pages by path. ``/slow`` is held until ``release`` is set; ``asked`` has the paths, in order."""
+    """What is served: ``pages`` by path; ``busy`` paths are 503 with this Retry-After; ``/slow`` waits for ``release``.
+
+    ``asked`` has the paths as they came.
+    """
 
     url: str
     asked: list[str] = field(default_factory=list)
     pages: dict[str, str] = field(default_factory=dict)
+    busy: dict[str, str] = field(default_factory=dict)
     held: threading.Event = field(default_factory=threading.Event)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -75,9 +79,11 @@ def site() -> Iterator[Site]:
             if self.path == "/slow":
                 served.held.set()
                 served.release.wait(30)
-            body = served.pages.get(self.path)
+            body, busy = served.pages.get(self.path), served.busy.get(self.path)
             content = (body or "nothing here").encode()
-            self.send_response(404 if body is None else 200)
+            self.send_response(503 if busy else 404 if body is None else 200)
+            if busy:
+                self.send_header("Retry-After", busy)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -43,7 +43,7 @@ def test_each_value_has_its_origin(scrapekit, folder):
     origins = {tuple(part.strip() for part in key): value for key, value in origins.items()}
     assert origins["delay", "2.0"] == "scrapekit.toml:6"
     assert origins["delay", "0.25"] == "scrapekit.toml:9"
-    assert origins["timeout", "7"] == "--set" if ("timeout", "7") in origins else origins["timeout", "7.0"] == "--set"
+    assert origins["timeout", "7.0"] == "--set"
     assert origins["concurrency", "64"] == "default"
     assert origins["# max_depth is not set",] == "default"
 
@@ -82,3 +82,9 @@ def test_for_a_host_that_would_be_refused_it_is_said_why(scrapekit, folder):
 def test_what_is_no_host_is_refused(scrapekit):
     assert "is not a host" in scrapekit("config", "--host", "http://example.com/").refusal
     assert "--spider needs --host" in scrapekit("config", "--spider", "x").refusal
+
+
+def test_a_spider_without_a_table_of_its_own_is_said_to_have_none(scrapekit, folder):
+    (folder / "scrapekit.toml").write_text(FILE)
+    assert "# no table [spiders.qoutes]" in scrapekit("config", "--host", "a.test", "--spider", "qoutes").out
+    assert "# no table" not in scrapekit("config", "--host", "a.test", "--spider", "quotes").out

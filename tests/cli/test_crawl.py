@@ -181,6 +181,16 @@ def test_too_many_failures_give_1(scrapekit, project, site, most, code):
     assert scrapekit("crawl", "pages", "--set", f"crawl.max_failures={most}").code == code
 
 
+def test_a_site_that_asks_for_more_patience_than_there_is_leaves_work_and_is_named(scrapekit, project, site):
+    site.busy["/1"] = "3600"
+    said = scrapekit("crawl", "pages")
+    assert (said.code, titles(said.out)) == (3, ALL[:1])
+    warning = next(line for line in said.err.splitlines() if "warning" in line)
+    assert site.url.removeprefix("http://") in warning
+    assert "3600 s" in warning
+    assert site.asked.count("/1") == 1
+
+
 def test_fail_fast_ends_at_the_first_callback_that_raises(scrapekit, project):
     file = project / "spiders" / "pages.py"
     file.write_text(file.read_text() + "        assert response.title != 'page 1'\n")

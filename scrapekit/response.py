@@ -15,8 +15,9 @@ from typing import Any, Final, Union
 
 from scrapekit.encoding import HTML_TYPES, decode, essence, is_binary, is_html
 from scrapekit.errors import BadResponse, BadStatus, BadURL, ItemError
+from scrapekit.extract import read_item, read_items
 from scrapekit.headers import Headers
-from scrapekit.item import ItemT, read_item, read_items
+from scrapekit.item import ItemT
 from scrapekit.links import (
     Link,
     Patterns,

@@ -355,4 +355,4 @@ def test_items_and_rejections_do_not_keep_the_tree_alive() -> None:
     tree = response.tree
     response.release()
     assert (len(items), len(response.rejected)) == (2, 1)
-    assert sys.getrefcount(tree) == 2  # this variable, and the argument
+    assert sys.getrefcount(tree) <= 2  # this variable, and the argument

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ from scrapekit.headers import Headers
 from scrapekit.links import Link
 from scrapekit.request import Request
 from scrapekit.response import Response
+from scrapekit.url import canonical
 
 URL = "https://site.test/a/b.html"
 VECTORS = Path(__file__).resolve().parents[2] / "shared" / "data" / "links"
@@ -352,3 +354,43 @@ def test_nutch_meta_robots(case: dict[str, Any]) -> None:
     response = Response.from_html("http://www.nutch.org", case["html"])
     assert ("noindex" in response.directives, "nofollow" in response.directives) == (case["noindex"], case["nofollow"])
     assert case["base_href"] in (None, response.base.url)
+
+
+XPATHS = {"//div": "div", "//p": "p", '//div[@id="subwrapper"]': "#subwrapper"}
+OURS = {"allow", "deny", "restrict_css", "restrict_xpaths", "unique", "canonicalize"}
+
+
+def options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What Scrapy's extractor is told, in our words."""
+    ours = {name: kwargs[name] for name in ("allow", "deny") if name in kwargs}
+    for name in ("restrict_css", "restrict_xpaths"):
+        if name in kwargs:
+            given = [kwargs[name]] if isinstance(kwargs[name], str) else kwargs[name]
+            ours["css"] = ", ".join(XPATHS.get(each, each) for each in given)
+    return ours
+
+
+def scrapy_cases() -> list[Any]:
+    return [case for case in vectors("scrapy.json") if OURS.issuperset(case["kwargs"]) and case["id"] not in DIFFERENT]
+
+
+#: Where we mean something else than Scrapy does.
+DIFFERENT = {
+    "links/scrapy.json:49": "the order of a query is kept",
+    "links/scrapy.json:21": "a file name's ending does not decide here what is fetched",
+}
+
+
+@pytest.mark.skipif(not VECTORS.exists(), reason="the vectors of ../shared/data are not here")
+@pytest.mark.parametrize("case", scrapy_cases(), ids=lambda case: case["id"])
+def test_links_are_those_of_scrapy_but_for_fragments_and_other_schemes(case: dict[str, Any]) -> None:
+    text = case["body"].get("text")
+    body = text.encode(case["encoding"]) if text is not None else base64.b64decode(case["body"]["b64"])
+    headers = Headers({"Content-Type": f"text/html; charset={case['encoding']}"})
+    response = Response(case["url"], headers=headers, body=body)
+    expected: dict[str, tuple[str, bool]] = {}
+    for link in case["links"]:
+        if link["url"].startswith("http"):
+            expected.setdefault(canonical(link["url"]), (" ".join(link["text"].split()), link["nofollow"]))
+    found = {link.url: (link.text, link.nofollow) for link in response.links(nofollow=True, **options(case["kwargs"]))}
+    assert found == expected

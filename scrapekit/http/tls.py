@@ -124,7 +124,11 @@ class TLSStream:
             sent: int = self._engine.write(data[:_READ])
         except ssl.SSLError as error:
             raise TLSFailed(which_check(error)) from None
-        await self._flush()
+        try:
+            await self._flush()
+        except OSError:
+            await self._look_for_alert()
+            raise
         return sent
 
     def pending(self) -> bool:
@@ -146,6 +150,21 @@ class TLSStream:
         while data:
             sent = await self._stream.write(data)
             data = data[sent:]
+
+    async def _look_for_alert(self) -> None:
+        """Raise TLSFailed if the peer said by an alert why it cut us off, as for want of our certificate in TLS 1.3."""
+        while self._stream.pending():
+            try:
+                await self._fill()
+                self._engine.read(1)
+            except ssl.SSLWantReadError:
+                continue
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return
+            except ssl.SSLError as error:
+                raise TLSFailed(which_check(error)) from None
+            except OSError:
+                return
 
     async def _say_why(self) -> None:
         """Let the peer know by an alert why we leave, if that can be done."""

@@ -99,13 +99,15 @@ async def watched(
     display = progress(console, title=spider.name, live=_is_live(console, wish))
     try:
         await _run(crawl, display, stops, console)
-    except CallbackError:
-        return exits.FAILED  # the log has said it, with the line
-    finally:
+    except BaseException as error:
         if crawl.stats.sends:
             _say_summary(crawl, wish, console, run)
         else:
             _clear_away(new, run)
+        if isinstance(error, CallbackError):
+            return exits.FAILED  # the log has said it, with the line
+        raise
+    _say_summary(crawl, wish, console, run)
     return stops.code or exits.of_crawl(crawl.stats)
 
 
@@ -127,6 +129,7 @@ async def _tick(crawl: Crawl, display: Progress, stops: Stops, console: Console)
         if stops.code and not told:
             told = True
             console.say(f"scrapekit: stopping, {crawl.view().in_flight} in flight may end; once more stops at once")
+        if stops.code:  # at each tick, for a crawl that has not begun yet hears nothing
             await crawl.stop("interrupted")
 
 

@@ -236,6 +236,15 @@ def test_a_disk_that_is_full_is_told_in_one_line_and_leaves_work(start, project,
     assert titles(kept) == [f"page {n}" for n in range(len(kept.splitlines()))]
 
 
+def test_a_crawl_of_nothing_is_done_and_leaves_an_empty_file(scrapekit, project):
+    file = project / "spiders" / "pages.py"
+    file.write_text(file.read_text().replace("        yield", "        return\n        yield", 1))
+    said = scrapekit("crawl", "pages", "-o", "a.jsonl", "-o", "a.json")
+    assert (said.code, "No item came out of 0 pages" in said.err) == (0, True)
+    assert (project / "a.jsonl").read_text() == ""
+    assert json.loads((project / "a.json").read_text()) == []
+
+
 # ---- how much it says ----
 
 
@@ -292,6 +301,24 @@ def test_the_second_signal_stops_at_once(start, project, held, number, code):
     assert not held.release.is_set()
     assert (process.returncode, err) == (code, "\nscrapekit: stopped at once\n")
     assert [item["title"] for item in json.loads((project / "a.json").read_text())] == ["page 0"]
+
+
+def test_a_signal_is_not_lost_while_the_spider_gets_ready(start, project, held):
+    file = project / "spiders" / "pages.py"
+    opened = f"""
+    async def opened(self):
+        from curio import run_in_thread
+        from urllib.request import urlopen
+        await run_in_thread(lambda: urlopen("{held.url}/slow").read())
+"""
+    file.write_text(file.read_text() + opened)
+    process = start("crawl", "pages")
+    assert held.held.wait(30)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline().startswith("scrapekit: stopping")
+    held.release.set()
+    process.communicate(timeout=30)
+    assert (process.returncode, held.asked) == (130, ["/slow"])
 
 
 def test_a_closed_pipe_stops_the_crawl_cleanly(start, project, site):

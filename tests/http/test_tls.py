@@ -5,16 +5,21 @@ from __future__ import annotations
 import datetime
 import socket
 import ssl
+import tempfile
 
 import curio
 import pytest
+import trustme
+from cryptography import x509  # comes with trustme
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.x509.oid import NameOID
 
 from scrapekit.errors import ConnectFailed, FetchTimeout, TLSFailed
 from scrapekit.headers import Headers
 from scrapekit.http import Client, Deadlines, Resolver
 from scrapekit.http.tls import TLS
-
-trustme = pytest.importorskip("trustme")
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
 NOW = datetime.datetime.now(datetime.UTC)
@@ -111,10 +116,59 @@ def test_a_certificate_for_another_is_refused(fetch, loopback, ca, issued, host,
         fetch(server, host=host if host == "a.test" else f"{host}:{server.port}")
 
 
-def test_a_common_name_alone_is_no_name(fetch, loopback, ca):  # RFC 9525 §6.3
-    server = loopback(OK, context=serving(ca.issue_cert("other.test", common_name="a.test")))
+def made(ca, **how):
+    """A certificate that trustme will not make, in a context that serves it."""
+    key = how.get("key") or ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a.test")])
+    signer = load_pem_private_key(ca.private_key_pem.bytes(), None) if ca else key
+    issuer = x509.load_pem_x509_certificate(ca.cert_pem.bytes()).subject if ca else name
+    builder = x509.CertificateBuilder(issuer, name, key.public_key(), 7, NOW - DAY, NOW + DAY)
+    if how.get("names", True):
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("a.test")]), critical=False)
+    cert = builder.sign(signer, hashes.SHA256())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + cert.public_bytes(Encoding.PEM)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(pem)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
+
+
+def test_a_certificate_that_nobody_signed_is_refused(fetch, loopback):
+    with pytest.raises(TLSFailed, match="self-signed"):
+        fetch(loopback(OK, context=made(None)))
+
+
+def test_a_common_name_alone_is_no_name(fetch, loopback, ca):  # RFC 9525 §2
     with pytest.raises(TLSFailed, match="another host"):
-        fetch(server)
+        fetch(loopback(OK, context=made(ca, names=False)))
+
+
+def test_a_key_of_1024_bits_is_refused(fetch, loopback, ca):
+    key = rsa.generate_private_key(65537, 1024)
+    with pytest.raises(TLSFailed, match="too weak"):
+        fetch(loopback(OK, context=made(ca, key=key)))
+
+
+def test_a_chain_without_its_middle_is_refused_and_with_it_accepted(fetch, loopback, ca):
+    middle = ca.create_child_ca()
+    cert = middle.issue_cert("a.test")
+    assert fetch(loopback(OK, context=serving(cert))) == [(b"good", False)]
+    short = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with cert.private_key_pem.tempfile() as key, cert.cert_chain_pems[0].tempfile() as leaf:
+        short.load_cert_chain(leaf, key)
+    with pytest.raises(TLSFailed, match="missing"):
+        fetch(loopback(OK, context=short))
+
+
+def test_a_connection_costs_no_new_reading_of_the_system_s_trust():
+    """truststore does that on Linux, 20 ms each time, in which the kernel stands still."""
+    tls = TLS()
+    assert tls.context is tls.context
+    if ssl.get_default_verify_paths().cafile:
+        assert type(tls.context) is ssl.SSLContext
 
 
 def test_a_ca_that_the_system_does_not_know_is_refused(fetch, loopback, ca):

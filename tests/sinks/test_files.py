@@ -6,6 +6,7 @@ import csv
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -225,11 +226,13 @@ def test_a_file_that_is_gone_cannot_be_resumed(path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_disk_that_fills_up_leaves_the_former_items(path: Path, small_files: Callable[[int], None]) -> None:
+def test_a_disk_that_fills_up_leaves_the_former_items(
+    path: Path, small_files: Callable[[int], AbstractContextManager[None]]
+) -> None:
     sink = filled(path, 1)
     position = sink.position()
-    small_files(path.stat().st_size + 100)
-    with pytest.raises(SinkError, match=r"cannot be written: File too large") as caught:
+    full = small_files(path.stat().st_size + 100)
+    with full, pytest.raises(SinkError, match=r"cannot be written: File too large") as caught:
         sink.write([keep({"n": "2" * 300})])
     assert caught.value.file == path
     assert numbers(path) == [1]
@@ -239,12 +242,13 @@ def test_a_disk_that_fills_up_leaves_the_former_items(path: Path, small_files: C
     assert numbers(path) == [1, 3]
 
 
-def test_a_csv_that_cannot_be_widened_stays_as_it_was(tmp_path: Path, small_files: Callable[[int], None]) -> None:
+def test_a_csv_that_cannot_be_widened_stays_as_it_was(
+    tmp_path: Path, small_files: Callable[[int], AbstractContextManager[None]]
+) -> None:
     path = tmp_path / "items.csv"
     sink = filled(path, *range(50))
     content = path.read_bytes()
-    small_files(len(content) + 20)
-    with pytest.raises(SinkError):
+    with small_files(len(content) + 20), pytest.raises(SinkError):
         sink.write([keep({"m": 1})])
     assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
@@ -253,14 +257,15 @@ def test_a_csv_that_cannot_be_widened_stays_as_it_was(tmp_path: Path, small_file
     assert numbers(path) == list(range(51))
 
 
-def test_several_sinks_are_written_as_one(tmp_path: Path, small_files: Callable[[int], None]) -> None:
+def test_several_sinks_are_written_as_one(
+    tmp_path: Path, small_files: Callable[[int], AbstractContextManager[None]]
+) -> None:
     paths = [tmp_path / "a.csv", tmp_path / "b.jsonl", tmp_path / "c.json"]
     sinks = [filled(path, 1) for path in paths]
-    small_files(52)
     long = keep({"n": "2" * 34})  # the third file would be 56 bytes, the others are shorter
-    with pytest.raises(SinkError, match=r"c\.json"):
+    with small_files(52), pytest.raises(SinkError, match=r"c\.json"):
         write_all(sinks, [long])
-    with pytest.raises(SinkError, match=r"c\.json"):
+    with small_files(52), pytest.raises(SinkError, match=r"c\.json"):
         write_each([(sinks[0], [keep({"n": 2})]), (sinks[2], [long])])
     assert [numbers(path) for path in paths] == [[1], [1], [1]]
     for sink in sinks:
@@ -268,13 +273,23 @@ def test_several_sinks_are_written_as_one(tmp_path: Path, small_files: Callable[
 
 
 @pytest.fixture
-def small_files() -> Iterator[Callable[[int], None]]:
-    """Sets a limit beyond which no file of this process grows, as a full disk would."""
+def small_files() -> Callable[[int], AbstractContextManager[None]]:
+    """A block within which no file of this process grows beyond a size, as on a full disk.
+
+    Not longer than that: what the tests are told of may be a file too.
+    """
     resource = pytest.importorskip("resource")
     import signal
 
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    @contextmanager
+    def limited(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handler)
+
+    return limited

@@ -12,7 +12,8 @@ _T = TypeVar("_T")
 Fields = Union[Mapping[str, Union[str, Iterable[str]]], Iterable[tuple[str, str]]]
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
-_BREAKS_LINE: Final = re.compile(r"[\r\n\0]")
+#: What ends a line, and what has no bytes at all.
+_NOT_IN_A_VALUE: Final = re.compile(r"[\r\n\0\ud800-\udfff]")
 
 
 class Headers(Mapping[str, str]):
@@ -84,11 +85,14 @@ def checked(fields: Fields) -> Headers:
 
     Raises BadRequest for a name that is no token or a value that would end its line (RFC 9110 §5.5).
     """
-    headers = fields if isinstance(fields, Headers) else Headers(fields)
+    try:
+        headers = fields if isinstance(fields, Headers) else Headers(_pairs(fields))
+    except (TypeError, ValueError, AttributeError):
+        raise BadRequest(f"headers {fields!r} are not names with their values, which are str") from None
     for name, value in headers.raw:
         if not _TOKEN.fullmatch(name):
             raise BadRequest(f"header name {name!r} is not a token")
-        if not isinstance(value, str) or _BREAKS_LINE.search(value):
+        if not isinstance(value, str) or _NOT_IN_A_VALUE.search(value):
             raise BadRequest(f"header {name}: {value!r} is not a string without CR, LF and NUL")
     return headers
 

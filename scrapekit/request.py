@@ -7,12 +7,11 @@ restart, a journey to another machine) is why a callback is kept by its method's
 from __future__ import annotations
 
 import base64
-import hashlib
-import json as jsonlib
-from collections.abc import Callable, Mapping
-from typing import Any, Final
-from urllib.parse import urlencode
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
+from typing import Any, Final, cast, final
 
+from scrapekit import requestparts as parts
 from scrapekit.errors import BadRequest
 from scrapekit.headers import Fields, Headers, checked
 from scrapekit.url import canonical
@@ -20,12 +19,15 @@ from scrapekit.url import canonical
 #: Methods that may be sent again when it is not known whether the first one arrived (RFC 9110 §9.2.2).
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
+_NO_HEADERS: Final = Headers()
+_NO_STATUS: Final[frozenset[int]] = frozenset()
+
 #: field            what it is when not given
 _DEFAULTS: Final[dict[str, Any]] = {
     "url": None,
     "callback": None,
     "method": "GET",
-    "headers": Headers(),
+    "headers": _NO_HEADERS,
     "body": b"",
     "cookies": (),
     "jar": "",
@@ -35,22 +37,17 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "errback": None,
     "timeout": None,
     "idempotent": False,
-    "accept_status": frozenset(),
+    "accept_status": _NO_STATUS,
     "depth": 0,
     "parent": None,
 }
 
 
-class Request:
-    """One request, frozen.
+class _Fields:
+    """A request's slots, open to be written. A Request is made as one of these and becomes frozen by its class.
 
-    ``url`` is kept in its canonical spelling. ``callback`` and ``errback`` are methods of the spider or their names;
-    None means ``parse`` and the spider's own ``errback``. ``json=`` and ``form=`` make a body with its Content-Type and
-    turn a GET into a POST. ``cookies`` are sent with this request alone; ``jar`` names the jar that it shares with
-    others. A higher ``priority`` goes first within its host. ``timeout`` is in seconds, for the whole exchange.
-    ``depth`` and ``parent`` (a URL) are set by the crawl.
-
-    Raises BadURL, or BadRequest for headers, cookies, meta or a body that cannot be sent or stored.
+    Twenty links on a page make twenty requests: writing plain attributes is ten times faster than going round
+    Request's own ``__setattr__``.
     """
 
     __slots__ = tuple(_DEFAULTS)
@@ -72,8 +69,24 @@ class Request:
     depth: int
     parent: str | None
 
-    def __init__(
-        self,
+
+@final
+class Request(_Fields):
+    """One request, frozen.
+
+    ``url`` is kept in its canonical spelling. ``callback`` and ``errback`` are methods of the spider or their names;
+    None means ``parse`` and the spider's own ``errback``. ``json=`` and ``form=`` make a body with its Content-Type and
+    turn a GET into a POST. ``cookies`` are sent with this request alone; ``jar`` names the jar that it shares with
+    others. A higher ``priority`` goes first within its host. ``timeout`` is in seconds, for the whole exchange.
+    ``depth`` and ``parent`` (a URL) are set by the crawl.
+
+    Raises BadURL, or BadRequest for headers, cookies, meta or a body that cannot be sent or stored.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
         url: str,
         callback: str | Callable[..., Any] | None = None,
         *,
@@ -82,7 +95,7 @@ class Request:
         body: bytes | str = b"",
         json: Any = None,
         form: Mapping[str, Any] | None = None,
-        cookies: Mapping[str, str] | tuple[tuple[str, str], ...] = (),
+        cookies: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         jar: str = "",
         meta: Mapping[str, Any] | None = None,
         priority: int = 0,
@@ -90,32 +103,29 @@ class Request:
         errback: str | Callable[..., Any] | None = None,
         timeout: float | None = None,
         idempotent: bool = False,
-        accept_status: frozenset[int] | set[int] = frozenset(),
+        accept_status: Iterable[int] = _NO_STATUS,
         depth: int = 0,
         parent: str | None = None,
-    ) -> None:
-        fields = checked(headers) if headers else _NO_HEADERS
-        content = body.encode() if isinstance(body, str) else body
+    ) -> Request:
+        fields = object.__new__(_Fields)
+        fields.url = canonical(url)
+        fields.callback = None if callback is None else parts.callback_of(callback)
+        fields.errback = None if errback is None else parts.callback_of(errback)
+        fields.headers = checked(headers) if headers else _NO_HEADERS
+        fields.body = parts.body_of(body) if body else b""
         if json is not None or form is not None:
-            content, fields = _encoded(content, fields, json, form)
+            fields.body, fields.headers = parts.encoded(fields.body, fields.headers, json, form)
             method = method or "POST"
-        put = object.__setattr__
-        put(self, "url", canonical(url))
-        put(self, "callback", callback)
-        put(self, "method", _checked_method(method) if method else "GET")
-        put(self, "headers", fields)
-        put(self, "body", content)
-        put(self, "cookies", _checked_cookies(cookies) if cookies else ())
-        put(self, "jar", jar)
-        put(self, "meta", _checked_meta(meta) if meta else {})
-        put(self, "priority", priority)
-        put(self, "dont_filter", dont_filter)
-        put(self, "errback", errback)
-        put(self, "timeout", timeout)
-        put(self, "idempotent", idempotent)
-        put(self, "accept_status", frozenset(accept_status) if accept_status else _NO_STATUS)
-        put(self, "depth", depth)
-        put(self, "parent", parent)
+        fields.method = parts.method_of(method) if method else "GET"
+        fields.cookies = parts.cookies_of(cookies) if cookies else ()
+        fields.jar = parts.jar_of(jar) if jar else ""
+        fields.meta = parts.meta_of(meta) if meta else {}
+        fields.priority = parts.priority_of(priority) if priority else 0
+        fields.timeout = None if timeout is None else parts.timeout_of(timeout)
+        fields.dont_filter, fields.idempotent = bool(dont_filter), bool(idempotent)
+        fields.accept_status = parts.status_of(accept_status) if accept_status else _NO_STATUS
+        fields.depth, fields.parent = depth, parent
+        return _sealed(fields)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Request is frozen: use request.replace({name}=...)")
@@ -126,7 +136,7 @@ class Request:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Request):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return all(getattr(self, name) == getattr(other, name) for name in _DEFAULTS)
 
     def __hash__(self) -> int:
         return hash((self.method, self.url, self.body, self.jar))
@@ -135,7 +145,7 @@ class Request:
         return f"<Request {self.method} {self.url}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _from_state, ({name: getattr(self, name) for name in self.__slots__},)
+        return _from_state, ({name: getattr(self, name) for name in _DEFAULTS},)
 
     @property
     def repeatable(self) -> bool:
@@ -143,21 +153,29 @@ class Request:
         return self.idempotent or self.method in SAFE_METHODS
 
     def replace(self, **changes: Any) -> Request:
-        """A request like this one but for the changes, which are checked as at the first making."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
+        """A request like this one but for the changes, which are checked as at the first making.
+
+        A new ``json=`` or ``form=`` takes the place of the old body and its Content-Type.
+        """
+        fields = {name: getattr(self, name) for name in _DEFAULTS}
+        if changes.get("json") is not None or changes.get("form") is not None:
+            fields |= {"body": b"", "headers": self.headers.without("content-type")}
+            fields["method"] = "" if self.method == "GET" else self.method
         return Request(**(fields | changes))
 
     def bound(self, callback: str | None, errback: str | None, depth: int, parent: str | None) -> Request:
         """A copy as it goes into the frontier: callbacks by name, and where it was found. Checks nothing again."""
-        copy = object.__new__(Request)
-        put = object.__setattr__
-        for name in self.__slots__:
-            put(copy, name, getattr(self, name))
-        put(copy, "callback", callback)
-        put(copy, "errback", errback)
-        put(copy, "depth", depth)
-        put(copy, "parent", parent)
-        return copy
+        copy = _copied(self)
+        copy.callback, copy.errback, copy.depth, copy.parent = callback, errback, depth, parent
+        return _sealed(copy)
+
+    def at(self, url: str) -> Request:
+        """A copy for another URL, which is canonical: for the many links of a page. Checks nothing again."""
+        copy = _copied(self)
+        copy.url = url
+        if copy.meta:
+            copy.meta = parts.meta_of(copy.meta)
+        return _sealed(copy)
 
     def fingerprint(self) -> bytes:
         """16 bytes that are the same for two requests of which one counts as seen when the other was.
@@ -166,17 +184,17 @@ class Request:
         """
         key = self.url.encode()
         if self.method != "GET" or self.body or self.jar:
-            # NUL stands in none of the three, so no two different requests give the same bytes to hash.
+            # NUL stands in none of the first three, so no two different requests give the same bytes to hash.
             key = b"\0".join((key, self.method.encode(), self.jar.encode(), self.body))
-        return hashlib.blake2b(key, digest_size=16).digest()
+        return blake2b(key, digest_size=16).digest()
 
     def to_dict(self) -> dict[str, Any]:
         """What differs from the defaults, as JSON-able values; callbacks must be names by then."""
         stored: dict[str, Any] = {}
         for name, default in _DEFAULTS.items():
             value = getattr(self, name)
-            if value != default:
-                stored[name] = _WRITERS.get(name, _same)(value)
+            if value is not default and value != default:
+                stored[name] = _WRITERS[name](value) if name in _WRITERS else value
         return stored
 
     @classmethod
@@ -185,8 +203,20 @@ class Request:
         return cls(**{name: _READERS.get(name, _same)(value) for name, value in stored.items()})
 
 
-_NO_HEADERS: Final = Headers()
-_NO_STATUS: Final[frozenset[int]] = frozenset()
+def _sealed(fields: _Fields) -> Request:
+    fields.__class__ = Request
+    return cast(Request, fields)
+
+
+def _copied(request: Request) -> _Fields:
+    copy = object.__new__(_Fields)
+    copy.url, copy.callback, copy.errback = request.url, request.callback, request.errback
+    copy.method, copy.headers, copy.body = request.method, request.headers, request.body
+    copy.cookies, copy.jar, copy.meta = request.cookies, request.jar, request.meta
+    copy.priority, copy.dont_filter, copy.idempotent = request.priority, request.dont_filter, request.idempotent
+    copy.timeout, copy.accept_status = request.timeout, request.accept_status
+    copy.depth, copy.parent = request.depth, request.parent
+    return copy
 
 
 def _same(value: Any) -> Any:
@@ -217,40 +247,3 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
 
 def _from_state(state: dict[str, Any]) -> Request:
     return Request(**state)
-
-
-def _checked_method(method: str) -> str:
-    if not method.isascii() or not method.replace("-", "").isalpha():
-        raise BadRequest(f"method {method!r} is not a token")
-    return method.upper()
-
-
-def _checked_cookies(cookies: Any) -> tuple[tuple[str, str], ...]:
-    pairs = tuple(cookies.items()) if isinstance(cookies, Mapping) else tuple(tuple(pair) for pair in cookies)
-    for name, value in pairs:
-        if any(char in f"{name}{value}" for char in ";\r\n\0"):
-            raise BadRequest(f"cookie {name!r} holds a semicolon or a line break")
-    return pairs
-
-
-def _checked_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        text = jsonlib.dumps(meta, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise BadRequest(f"meta must be JSON-able: {error}") from None
-    copied: dict[str, Any] = jsonlib.loads(text)
-    return copied
-
-
-def _encoded(body: bytes, headers: Headers, json: Any, form: Mapping[str, Any] | None) -> tuple[bytes, Headers]:
-    if body or (json is not None and form is not None):
-        raise BadRequest("give one of body=, json= and form=")
-    if form is not None:
-        content, kind = urlencode(form, doseq=True).encode(), "application/x-www-form-urlencoded"
-    else:
-        try:
-            content = jsonlib.dumps(json, ensure_ascii=False, allow_nan=False).encode()
-        except (TypeError, ValueError) as error:
-            raise BadRequest(f"json= must be JSON-able: {error}") from None
-        kind = "application/json"
-    return content, headers if "content-type" in headers else headers.updated({"Content-Type": kind})

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.real.nginx import by_address, least_gap, most_at_once
-from tests.real.waits import CROWD, DEAD, FAST, PAGES, SLOW
+from tests.real.waits import CROWD, DEAD, FAST, PAGES, SLOW, SLOWLY, dead_host, folder_of, write_site
 
 SPIDER = Path(__file__).with_name("waits.py")
 DELAY = 1.0  # the default
@@ -21,42 +18,21 @@ DELAY = 1.0  # the default
 NOTED_LATE = 0.015
 
 
-@contextmanager
-def dead_host(address: str) -> Iterator[int]:
-    """A port at which nobody answers, not even with a refusal; its number."""
-    with socket.socket() as listener:
-        listener.bind((address, 0))
-        listener.listen(0)
-        port = listener.getsockname()[1]
-        fillers = [socket.socket() for _ in range(4)]
-        try:
-            for filler in fillers:  # once the queue of an unanswered listener is full, Linux drops what comes
-                filler.setblocking(False)
-                filler.connect_ex((address, port))
-            yield port
-        finally:
-            for filler in fillers:
-                filler.close()
-
-
 @pytest.mark.server
 def test_by_default_no_host_gets_two_at_once_nor_two_within_the_delay_and_none_starves(serve, crawl, tmp_path):
-    for folder, size in (("page", 400), ("slow", 2_000)):
-        (tmp_path / "site" / folder).mkdir(parents=True)
-        for number in range(max(PAGES.values())):
-            page = f"<title>{number}</title>".ljust(size)
-            (tmp_path / "site" / folder / f"{number}.html").write_text(page)
-    # 2,000 bytes at 1,000 bytes a second: each page of the slow host takes longer than the delay.
-    server = serve(tmp_path / "site", any_address=True, locations="location /slow/ { limit_rate 1000; }")
+    write_site(tmp_path / "site")
+    server = serve(tmp_path / "site", any_address=True, locations=SLOWLY)
 
-    with dead_host(DEAD) as dead_port:
+    with dead_host() as dead_port:
         arguments = ("-a", f"port={server.port}", "-a", f"dead_port={dead_port}", "--max-time", "20")
         done = crawl(SPIDER, *arguments, seconds=90)
 
     hits = by_address(server.hits())
     assert set(hits) == {FAST, SLOW, *CROWD}, done.said
     for address, mine in hits.items():
-        expected = Counter({"/robots.txt": 1}) + Counter(f"/{_folder(address)}/{n}.html" for n in range(PAGES[address]))
+        expected = Counter({"/robots.txt": 1}) + Counter(
+            f"/{folder_of(address)}/{n}.html" for n in range(PAGES[address])
+        )
         assert Counter(hit.target for hit in mine) == expected, address
         assert mine[0].target == "/robots.txt"
         assert least_gap(mine) >= DELAY - NOTED_LATE, (address, mine)
@@ -66,7 +42,3 @@ def test_by_default_no_host_gets_two_at_once_nor_two_within_the_delay_and_none_s
     fast = hits[FAST]
     assert fast[-1].began - fast[0].began <= 1.05 * DELAY * PAGES[FAST]
     assert len(done.items) == sum(PAGES.values()) - PAGES[DEAD]
-
-
-def _folder(address: str) -> str:
-    return "slow" if address == SLOW else "page"

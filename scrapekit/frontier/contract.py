@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from scrapekit.errors import ScrapekitError
 from scrapekit.request import Request
@@ -58,8 +58,7 @@ class Ended:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A request that was found on a page or by ``start()``.
 
     One that is refused before queueing has its ``outcome`` from the beginning.

@@ -30,12 +30,17 @@ MAX_INTERIM: Final = 20
 #: Empty lines before the status line that are forgiven, in bytes (RFC 9112 §2.2 forgives them to clients).
 _MAX_PADDING: Final = 16
 _START: Final = b"HTTP/1."
+#: Bytes up to the first digit of the status, and that digit of an interim response.
+_ENOUGH: Final = len(b"HTTP/1.1 1")
+_INTERIM: Final = ord("1")
 
 ENCODINGS: Final = "gzip, deflate, br, zstd"
 _TARGET: Final = re.compile(r"[\x21-\x7e]+")
 _METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: Framing is this module's business, whatever the caller's headers say.
 _FRAMING: Final = ("content-length", "transfer-encoding")
+#: Methods whose answers have a body like any other.
+_FRAMED_ALIKE: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
@@ -107,7 +112,7 @@ class Exchange:
         self._begun = b""  # too few bytes to judge
         self._interim = 0
         self._pieces: list[bytes] = []
-        self._engine = _engine(method)
+        self._engine: h11.Connection  # made when it can be told from the first bytes what it must know
 
     def __repr__(self) -> str:
         status = self.head.status if self.head else "no head"
@@ -122,10 +127,12 @@ class Exchange:
         """Take what the peer sent; whether the answer is complete."""
         self.received += len(data)
         if not self._started:
-            opening = data if data.startswith(_START) and not self._begun else self._opening(data)
-            if not opening:
+            known = len(data) >= _ENOUGH and data.startswith(_START) and not self._begun
+            data = data if known else self._opening(data)
+            if not data:
                 return False
-            data, self._started = opening, True
+            self._started = True
+            self._engine = _engine(self._method, interim=data[_ENOUGH - 1] == _INTERIM)
         try:
             self._engine.receive_data(data)
             self._read()
@@ -166,7 +173,7 @@ class Exchange:
             raise BadResponse("empty lines instead of a status line", phase="head")
         if not _START.startswith(opening[: len(_START)]):
             raise BadResponse(f"the answer is not HTTP/1: it begins {opening[:20]!r}", phase="head")
-        return opening if len(opening) >= len(_START) else b""
+        return opening if len(opening) >= _ENOUGH else b""
 
     def _read(self) -> None:
         """Let the engine read what it can."""
@@ -199,7 +206,7 @@ class Exchange:
         if self._interim > MAX_INTERIM:
             raise BadResponse(f"more than {MAX_INTERIM} interim responses", phase="head")
         rest, _ = self._engine.trailing_data
-        self._engine, self._started, self._begun = _engine(self._method), False, b""
+        self._started, self._begun = False, b""
         if rest:
             self.received -= len(rest)  # they are counted again
             self.feed(rest)
@@ -224,10 +231,13 @@ class Exchange:
         return self._method != "HEAD" and self.head.status not in (204, 304)
 
 
-def _engine(method: str) -> h11.Connection:
+def _engine(method: str, *, interim: bool) -> h11.Connection:
     # The limit on heads is ours: h11's own is skipped when one read brings the whole head.
     engine = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * MAX_HEAD)
-    engine.send(_sent(method))
+    # An answer without a request is fine for h11 (a server may give up waiting for one). It wants to know of ours only
+    # where that changes how the answer is framed, or where the answer is not the last one.
+    if interim or method not in _FRAMED_ALIKE:
+        engine.send(_sent(method))
     return engine
 
 

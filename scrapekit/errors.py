@@ -72,7 +72,11 @@ class BadRequest(ScrapekitError, ValueError):
 
 
 class CallbackError(ScrapekitError):
-    """A spider's method yielded or did what it may not: which spider, which line, what came."""
+    """A spider's method raised, or did or yielded what it may not; ``place`` is the spider's line, as "file:line"."""
+
+    def __init__(self, message: str, *, place: str = "") -> None:
+        self.message, self.place = message, place
+        super().__init__(f"{message} (at {place})" if place else message)
 
 
 class ItemError(ScrapekitError):

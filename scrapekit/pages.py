@@ -10,24 +10,27 @@ import dataclasses
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import curio.meta
 from pydantic import BaseModel
 
 from scrapekit.callbacks import Callbacks
-from scrapekit.errors import CallbackError, ConfigError, FetchError
+from scrapekit.errors import BadURL, CallbackError, ConfigError, ScrapekitError
 from scrapekit.frontier import Found, Outcome, Row
 from scrapekit.request import Request
 from scrapekit.response import Response
 from scrapekit.sinks import Kept, keep, rejected
-from scrapekit.spider import Failure, Spider, callback_name
+from scrapekit.spider import Failure, Spider, allowed_hosts, callback_name
 from scrapekit.stats import Stats
-from scrapekit.url import host_of, is_below, split_host
+from scrapekit.url import host_of, is_below, origin_of, split_host
 
 log = logging.getLogger("scrapekit.crawl")
 
 Refusal = tuple[Outcome, str]
+
+#: Of so many hosts at the most is remembered whether they may be crawled.
+HOSTS: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -59,7 +62,7 @@ class Pages:
     ) -> None:
         self._spider, self._callbacks, self._known, self._stats = spider, callbacks, known, stats
         self._check_host, self._max_depth = check_host, max_depth
-        self._domains = tuple(domain.lower() for domain in spider.allowed_domains)
+        self._domains = allowed_hosts(spider)
         self._refusals: dict[str, Refusal | None] = {}
         self._names: dict[Any, str] = {}
         self._warned = False
@@ -70,13 +73,16 @@ class Pages:
         Raises CallbackError for what is no request or what ``start()`` itself raises, and ConfigError for a host that
         may not be crawled.
         """
-        async with curio.meta.finalize(self._callbacks.each("start")) as values:
-            async for value in values:
-                request = Request(value) if isinstance(value, str) else value
-                if not isinstance(request, Request):
-                    raise CallbackError(f"{self._spider!r}: start() gave {_shown(value)}: neither a Request nor a URL")
-                self._check_host(host_of(request.url))
-                yield self._found(request, 0, None)
+        async with curio.meta.finalize(self._callbacks.each("start", self._first)) as links:
+            async for link in links:
+                self._check_host(link.host)
+                yield self._found(link, 0, None)
+
+    def _first(self, value: Any) -> Found:
+        request = self._request(value, None) if isinstance(value, str) else value
+        if not isinstance(request, Request):
+            raise CallbackError(f"{self._spider!r}: start() gave {_shown(value)}: neither a Request nor a URL")
+        return self._link(request)
 
     async def prepared(self, row: Row) -> Request | Refusal:
         """What the spider's ``prepare`` makes of a request, or the outcome that it gives it."""
@@ -85,26 +91,26 @@ class Pages:
         given: list[Any] = []
         error = await self._callbacks.run("prepare", row.request, take=given.append)
         request = given[0] if given else None
-        if error is None and isinstance(request, Request) and host_of(request.url) == row.host:
+        if error is None and isinstance(request, Request) and origin_of(request.url) == origin_of(row.request.url):
             return request
         if error is None and request is None:
             return Outcome.DROPPED, "prepare"
         if error is None:
-            log.error("%s: prepare gave %r for %s; it must stay on its host", self._spider.name, request, row.request)
+            log.error("%s: prepare gave %r for %s; it must stay at its origin", self._spider.name, request, row.request)
         return Outcome.FAILED, "prepare"
 
     async def harvest(self, row: Row, response: Response) -> Harvest:
         """Run the callback of an answered request, and its errback if that dies."""
         harvest = Harvest()
         method = row.request.callback or "parse"
-        harvest.error = await self._run(str(method), response, response.url, row.request, harvest)
+        harvest.error = await self._run(str(method), response, row.request, harvest)
         self._read_notes(response, harvest)
         if harvest.error is not None:
             await self._errback(Failure(row.request, harvest.error, response), harvest)
         response.release()
         return harvest
 
-    async def failed(self, request: Request, error: FetchError) -> Harvest:
+    async def failed(self, request: Request, error: ScrapekitError) -> Harvest:
         """Run the errback of a request that failed."""
         harvest = Harvest()
         await self._errback(Failure(request, error, getattr(error, "response", None)), harvest)
@@ -115,12 +121,14 @@ class Pages:
         if self._max_depth is not None and request.depth > self._max_depth:
             return Outcome.DROPPED, "depth"
         if host not in self._refusals:
+            if len(self._refusals) >= HOSTS:
+                self._refusals.clear()
             self._refusals[host] = self._host_refusal(host)
         return self._refusals[host]
 
     def _host_refusal(self, host: str) -> Refusal | None:
         name = split_host(host)[0]
-        if self._domains and not any(is_below(name, domain) for domain in self._domains):
+        if self._domains and not any(host == domain or is_below(name, domain) for domain in self._domains):
             return Outcome.DROPPED, "offsite"
         try:
             self._check_host(host)
@@ -135,22 +143,27 @@ class Pages:
         method = failure.request.errback or "errback"
         if method == "errback" and type(self._spider).errback is Spider.errback:
             return
-        await self._run(str(method), failure, failure.request.url, failure.request, harvest)
+        await self._run(str(method), failure, failure.request, harvest)
         if failure.response is not None:
             self._read_notes(failure.response, harvest)
 
     async def _run(
-        self, method: str, given: Any, base: str, request: Request, harvest: Harvest
+        self, method: str, given: Response | Failure, request: Request, harvest: Harvest
     ) -> CallbackError | None:
+        page = given if isinstance(given, Response) else given.response
+        depth, parent = request.depth + 1, page.url if page is not None else request.url
+        known, found = self._known, harvest.found
+
         def take(value: Any) -> None:
             if value is None:
                 return
             if isinstance(value, str):
-                value = Request(given.urljoin(value)) if isinstance(given, Response) else Request(value)
+                value = self._request(value, page)
             if isinstance(value, Request):
-                found = self._found(value, request.depth + 1, base)
-                if not self._known(found):
-                    harvest.found.append(found)
+                # Most links of a page are known: those cost a fingerprint, and nothing is built of them.
+                link = self._link(value)
+                if not known(link):
+                    found.append(self._found(link, depth, parent))
             else:
                 self._take_item(value, harvest)
 
@@ -169,25 +182,32 @@ class Pages:
             except TypeError as error:
                 raise CallbackError(f"{self._spider!r} yielded {error}") from None
 
-    def _found(self, request: Request, depth: int, parent: str | None) -> Found:
-        host = host_of(request.url)
-        callback = request.callback and self._name(request.callback, "parse")
-        errback = request.errback and self._name(request.errback, "errback")
-        bound = request.bound(callback or None, errback or None, depth, parent)
-        return Found(bound, host, request.fingerprint(), *(self.refusal(bound, host) or (None, "")))
+    def _request(self, url: str, page: Response | None) -> Request:
+        try:
+            return Request(url if page is None else page.urljoin(url))
+        except BadURL as error:
+            raise CallbackError(f"{self._spider!r} yielded a str that is no URL: {error}") from None
 
-    def _name(self, callback: Any, default: str) -> str:
-        """The callback's name; checked once for each."""
-        name = self._names.get(callback)
-        if name is None:
-            name = self._names[callback] = callback_name(self._spider, callback, default)
-        return name
+    def _link(self, request: Request) -> Found:
+        """A request as it was yielded, its callbacks checked; enough to tell whether it is known."""
+        for callback in (request.callback, request.errback):
+            if callback is not None and callback not in self._names:
+                self._names[callback] = callback_name(self._spider, callback)
+        return Found(request, host_of(request.url), request.fingerprint())
+
+    def _found(self, link: Found, depth: int, parent: str | None) -> Found:
+        """A link as it goes into the frontier."""
+        request = link.request
+        callback = None if request.callback is None else self._names[request.callback]
+        errback = None if request.errback is None else self._names[request.errback]
+        bound = request.bound(callback, errback, depth, parent)
+        return Found(bound, link.host, link.fingerprint, *(self.refusal(bound, link.host) or (None, "")))
 
     def _read_notes(self, response: Response, harvest: Harvest) -> None:
         """What the response noted of items that it could not give."""
         self._stats.misses.update(response.misses)
         for error in response.rejected:
-            log.warning("%s: rejected %s: %s", error.url, error, error.snippet)
+            log.warning("%s: rejected %s: %s", error.url, error, " ".join(error.snippet.split()))
             harvest.rejected.append(rejected(error))
         response.rejected.clear()
         response.misses.clear()

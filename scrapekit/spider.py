@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scrapekit.errors import CallbackError, ScrapekitError
+from scrapekit.errors import BadURL, CallbackError, ConfigError, ScrapekitError
 from scrapekit.request import Request
 from scrapekit.response import Response
+from scrapekit.url import canonical_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Spider:
         name = getattr(cls, "name", None)
         if not abstract and not (isinstance(name, str) and name.strip()):
             raise TypeError(f"spider {cls.__qualname__} needs a name, such as: name = {cls.__qualname__.lower()!r}")
-        if isinstance(cls.__dict__.get("start_urls"), str):
-            raise TypeError(f"spider {cls.__qualname__}: start_urls is a list of URLs, not one str")
+        for field in ("start_urls", "allowed_domains", "accept_status"):
+            _check_many(cls.__qualname__, field, getattr(cls, field))
 
     def __init__(self, **arguments: Any) -> None:
         for key, value in arguments.items():
@@ -61,6 +62,7 @@ class Spider:
 
     def start(self) -> Iterable[Request | str] | AsyncIterator[Request | str]:
         """The first requests; by default one for each of ``start_urls``. May be a generator or an async generator."""
+        _check_many(type(self).__qualname__, "start_urls", self.start_urls)
         return (Request(url) for url in self.start_urls)
 
     def parse(self, response: Response) -> Any:
@@ -77,12 +79,35 @@ class Spider:
         """Called after the last outcome, with why the crawl ended; may be a coroutine."""
 
     def prepare(self, request: Request) -> Request | None:
-        """Called before each send; gives the request to send, on the same host, or None to drop it."""
+        """Called before each send; gives the request to send, at the same origin, or None to drop it."""
         return request
 
     def accept(self, item: Any) -> Any:
         """Called before an item is kept; gives the item to keep, or None to leave it out."""
         return item
+
+
+def allowed_hosts(spider: Spider) -> tuple[str, ...]:
+    """The spider's ``allowed_domains`` in canonical spelling; each also allows what is below it.
+
+    Raises ConfigError for one that is no domain.
+    """
+    try:
+        _check_many(type(spider).__qualname__, "allowed_domains", spider.allowed_domains)
+        return tuple(_domain(domain) for domain in spider.allowed_domains)
+    except (BadURL, TypeError) as error:
+        raise ConfigError(f"{spider!r}: allowed_domains: {error}", hint='such as "example.com"') from None
+
+
+def _domain(text: str) -> str:
+    if not isinstance(text, str) or "*" in text:
+        raise BadURL(text, "not a domain; subdomains are allowed without being named")
+    return canonical_host(text.removeprefix(".")).removesuffix(".")
+
+
+def _check_many(spider: str, field: str, value: Any) -> None:
+    if isinstance(value, (str, bytes, int)):
+        raise TypeError(f"spider {spider}: {field} is a list, not {value!r} alone")
 
 
 def callback_name(spider: Spider, callback: str | Callable[..., Any] | None, default: str = "parse") -> str:
@@ -92,11 +117,26 @@ def callback_name(spider: Spider, callback: str | Callable[..., Any] | None, def
     """
     if callback is None:
         return default
-    name = callback if isinstance(callback, str) else getattr(callback, "__name__", repr(callback))
-    if not isinstance(callback, str) and getattr(callback, "__self__", None) is not spider:
+    if isinstance(callback, str):
+        if not callable(getattr(spider, callback, None)):
+            raise CallbackError(f"{spider!r} has no method {callback!r}")
+        return callback
+    name = _method_name(spider, callback) if getattr(callback, "__self__", None) is spider else None
+    if name is None:
         raise CallbackError(
             f"callback {callback!r} is not a method of {spider!r}; it must be one, or its name, to survive a restart"
         )
-    if not callable(getattr(spider, name, None)):
-        raise CallbackError(f"{spider!r} has no method {name!r}")
     return name
+
+
+def _method_name(spider: Spider, method: Any) -> str | None:
+    """The name under which the spider has this method; a decorator, or ``__private``, makes it another than its own."""
+    names = [getattr(method, "__name__", ""), *dir(type(spider))]
+    return next((name for name in names if name and _attribute(spider, name) == method), None)
+
+
+def _attribute(spider: Spider, name: str) -> Any:
+    """An attribute, without running properties."""
+    if isinstance(getattr(type(spider), name, None), property):
+        return None
+    return getattr(spider, name, None)

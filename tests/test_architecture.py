@@ -25,6 +25,7 @@ FLOORS = {
     "throttle": 2, "retry": 2, "spider": 2, "importing": 2,
     "http": 3, "frontier": 3, "sinks": 3, "origins": 3, "hosts": 3, "registry": 3,
     "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4, "project": 4, "pages": 4,
+    "scout": 4,
     "testing": 5, "demo": 5, "watch": 5,
     "cli": 6, "__init__": 7, "__main__": 7,
 }  # fmt: skip
@@ -54,8 +55,8 @@ OWNERS = {
     "truststore": {"http"},
     "zstandard": {"http"},
     # curio is the ground the upper floors stand on; the words and the rules are plain functions.
-    "curio": {"_compat", "kernel", "http", "keeper", "fetcher", "callbacks", "scheduler", "crawler", "pages", "testing",
-              "demo", "watch", "cli"},
+    "curio": {"_compat", "kernel", "http", "keeper", "fetcher", "callbacks", "scheduler", "crawler", "pages", "scout",
+              "testing", "demo", "watch", "cli"},
 }  # fmt: skip
 #: Nobody's: they block the kernel, or belong to another one.
 NOBODYS = {"aiohttp", "asyncio", "requests", "tomllib", "urllib.request", "urllib3"}

@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "list": "List the project's spiders.",
     "new": "Make a project or a spider.",
     "config": "Show the settings, and which rule gave each.",
+    "robots": "Ask a robots.txt about a URL.",
     "demo": "Crawl a bookshop that runs on this machine.",
     "version": "Show the version.",
 }

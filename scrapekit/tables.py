@@ -200,9 +200,6 @@ class Crawl(Table):
         default=60.0,
         description="How long an async callback may take. A plain one cannot be interrupted, only warned of.",
     )
-    body_memory: Size = Field(
-        default=256 * 1024**2, description="Memory for the bodies in flight, all together; beyond it a body waits."
-    )
     workbench: Count = Field(
         default=512,
         description="Hosts kept ready at once: about 1.3 × concurrency × (delay + latency) / latency fill the slots.",

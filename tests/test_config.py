@@ -98,7 +98,7 @@ def test_the_defaults_are_polite() -> None:
     assert (limits.concurrency, limits.delay, limits.robots, limits.headers) == (1, 1.0, "obey", Headers())
     assert (limits.timeout, limits.connect_timeout, limits.max_size) == (30.0, 10.0, 32 * 1024 * 1024)
     assert (Settings().crawl.concurrency, Settings().crawl.max_wait, Settings().crawl.max_redirects) == (64, 600.0, 10)
-    assert (Settings().crawl.callback_timeout, Settings().crawl.body_memory) == (60.0, 256 * 1024 * 1024)
+    assert (Settings().crawl.callback_timeout, Settings().limits.max_size) == (60.0, 32 * 1024 * 1024)
     assert Settings().crawl.max_failures is None
     assert Settings().identity.contact is None
 
@@ -349,7 +349,6 @@ def test_an_unknown_key_has_file_line_and_the_nearest_right_key(
         ("crawl", "max_depth", ["-1", "true", "1.5"]),
         ("crawl", "max_redirects", ["-1", "true", "1.5"]),
         ("crawl", "callback_timeout", ["0", "true"]),
-        ("crawl", "body_memory", ["0", "true"]),
         ("crawl", "workbench", ["0", "true"]),
         ("crawl", "window", ["0", "true"]),
         ("identity", "name", ["''", "'a b'", "'bot/1.0'", "1", "'bört'"]),

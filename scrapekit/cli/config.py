@@ -20,7 +20,7 @@ from scrapekit.url import canonical_host
 #: Their values are nobody's business; settings are pasted into bug reports.
 _SECRET: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 _NOTE_AT: Final = 40
-_SIZES: Final = frozenset({"max_size", "body_memory"})
+_SIZES: Final = frozenset({"max_size"})
 
 
 @click.command("config", short_help="Show the settings, and which rule gave each.")

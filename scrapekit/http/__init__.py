@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from scrapekit.http.client import Client
-from scrapekit.http.connection import Deadlines, Reply
+from scrapekit.http.connection import Reply
 from scrapekit.http.redirect import MAX_HOPS, REDIRECTS, Hop, next_hop
 from scrapekit.http.resolver import Names, Resolver
 from scrapekit.http.session import Session, SessionLimits
+from scrapekit.http.talk import Deadlines
 
 __all__ = [
     "MAX_HOPS",

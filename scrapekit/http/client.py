@@ -13,11 +13,12 @@ from typing import Self
 
 from scrapekit.errors import BadRequest, BadResponse, FetchError
 from scrapekit.headers import Headers
-from scrapekit.http.connection import Connection, Deadlines, Reply
+from scrapekit.http.connection import Connection, Reply
 from scrapekit.http.dialer import Dial, Secure, dial_tcp, open_stream
-from scrapekit.http.exchange import request_bytes
+from scrapekit.http.outgoing import request_bytes
 from scrapekit.http.pool import IDLE_SECONDS, MAX_AGE, MAX_IDLE, Pool
 from scrapekit.http.resolver import Names
+from scrapekit.http.talk import Deadlines
 from scrapekit.http.tls import TLS
 from scrapekit.url import Parts, origin_of, split
 

@@ -16,15 +16,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from scrapekit.errors import BadResponse, ConnectFailed, FetchError, FetchTimeout
+from scrapekit.errors import ConnectFailed, FetchError
 from scrapekit.headers import Headers
-from scrapekit.http.decoding import Decoder, codings
-from scrapekit.http.exchange import Exchange, Head
-from scrapekit.http.limit import Expired, Limit
+from scrapekit.http.limit import Expired
 from scrapekit.http.redirect import REDIRECTS
 from scrapekit.http.stream import Stream
+from scrapekit.http.talk import Deadlines, Talk, translated
 
-READ: Final = 65536  # bytes asked for at once
 _KEEP: Final = re.compile(r"timeout=(\d{1,6})", re.ASCII | re.IGNORECASE)
 
 
@@ -42,15 +40,6 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
     State.IDLE: frozenset({State.BUSY, State.CLOSED}),
     State.CLOSED: frozenset({State.CLOSED}),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """Seconds: to connect, TLS included; from the start of sending to the first byte of the answer, and to its last."""
-
-    connect: float = 10.0
-    first_byte: float = 30.0
-    total: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +110,7 @@ class Connection:
         and no byte of the answer had come: that one may be put back without counting.
         """
         self._become(State.BUSY)
-        talk = _Talk(self._stream, method, max_size, on_sent)
+        talk = Talk(self._stream, method, max_size, on_sent)
         try:
             await talk.play(request, deadlines)
             reply = self._reply(talk)
@@ -139,7 +128,7 @@ class Connection:
             await self.close()
         return reply
 
-    def _reply(self, talk: _Talk) -> Reply:
+    def _reply(self, talk: Talk) -> Reply:
         exchange, reused = talk.exchange, self.served > 0
         head = exchange.head
         assert head is not None
@@ -148,7 +137,7 @@ class Connection:
             raise ConnectFailed("408 on an idle connection", phase="head")
         return Reply(head.status, head.headers, talk.body, head.version, self.address, exchange.received, reused)
 
-    def _despite(self, error: FetchError | OSError | Expired, talk: _Talk) -> Reply:
+    def _despite(self, error: FetchError | OSError | Expired, talk: Talk) -> Reply:
         """The reply that stands in spite of the error, or the error with its facts.
 
         Where a redirect leads is known once its head is here; its body is for nobody, and is often badly made.
@@ -157,94 +146,11 @@ class Connection:
         if exchange.head is not None and exchange.head.status in REDIRECTS and "location" in exchange.head.headers:
             talk.body = b""
             return self._reply(talk)
-        failure = _translated(error, talk)
+        failure = translated(error, talk)
         failure.address, failure.sent = self.address, talk.sent > 0
         stale = not exchange.received or (exchange.head is not None and exchange.head.status == 408)
         failure.reused = self.served > 0 and stale and isinstance(failure, ConnectFailed)
         raise failure from None
-
-
-class _Talk:
-    """One exchange on a stream: send, read, decode, each stage with its deadline."""
-
-    __slots__ = ("_decoder", "_max_size", "_on_sent", "_pieces", "_stream", "body", "exchange", "sent", "wrote")
-
-    def __init__(
-        self, stream: Stream, method: str, max_size: int, on_sent: Callable[[], Awaitable[None]] | None
-    ) -> None:
-        self._stream, self._on_sent, self._max_size = stream, on_sent, max_size
-        self.exchange = Exchange(method, max_size=max_size)
-        self.sent = 0
-        self.wrote = False  # the whole request is out
-        self.body = b""
-        self._decoder: Decoder | None = None
-        self._pieces: list[bytes] = []
-
-    @property
-    def phase(self) -> str:
-        return self.exchange.phase if self.wrote else "send"
-
-    async def play(self, request: bytes, deadlines: Deadlines) -> None:
-        """The whole exchange; ``body`` and ``exchange.head`` hold what came of it."""
-        stream, exchange = self._stream, self.exchange
-        async with Limit(min(deadlines.first_byte, deadlines.total)) as limit:
-            self.sent = await stream.write(request)
-            if self._on_sent is not None:
-                await self._on_sent()
-            if self.sent < len(request):
-                await self._write_rest(request)
-            self.wrote = True
-            self._take(await stream.read(READ))
-        if not exchange.done:
-            async with Limit(deadlines.total, since=limit.start):
-                while not exchange.done:
-                    self._take(await stream.read(READ))
-        if self._decoder is not None:
-            self._decoder.finish()
-        self.body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-
-    async def _write_rest(self, request: bytes) -> None:
-        try:
-            while self.sent < len(request):
-                self.sent += await self._stream.write(request[self.sent : self.sent + READ])
-        except OSError:
-            # A server may answer and close before it has read all (RFC 9112 §9.6): what it said is there to be read.
-            return
-
-    def _take(self, data: bytes) -> None:
-        """What the peer sent; b"" for its end."""
-        exchange = self.exchange
-        exchange.feed(data)
-        body = exchange.take()
-        if not body:
-            return
-        if not self._pieces and self._decoder is None:
-            self._decoder = _decoder(exchange.head, self._max_size)
-        if self._decoder is None:
-            self._pieces.append(body)
-        else:
-            self._pieces.extend(self._decoder.feed(body))
-
-
-def _decoder(head: Head | None, limit: int) -> Decoder | None:
-    assert head is not None
-    packed = head.headers.get("content-encoding")
-    if not packed:
-        return None
-    names = codings(",".join(head.headers.get_all("content-encoding")))
-    return Decoder(names, limit=limit) if names else None
-
-
-def _translated(error: FetchError | OSError | Expired, talk: _Talk) -> FetchError:
-    """The error as the floors above know it, with the phase in which it happened."""
-    if isinstance(error, FetchError):
-        # The peer's end before the first byte is no breach of HTTP: it is the connection that failed.
-        empty = isinstance(error, BadResponse) and not talk.exchange.received
-        return ConnectFailed(error.detail, phase="head") if empty else error
-    if isinstance(error, Expired):
-        waited = "no answer" if not talk.exchange.received else "no whole answer"
-        return FetchTimeout(f"{waited} {error}", phase=talk.phase)
-    return ConnectFailed(error.strerror or str(error) or type(error).__name__, phase=talk.phase)
 
 
 def _promised(headers: Headers) -> float | None:

@@ -1,8 +1,8 @@
-"""One HTTP/1.1 exchange: bytes out, bytes in. Knows h11; knows no sockets and no clock.
+"""One HTTP/1.1 exchange: the answer to a request, from bytes. Knows h11; knows no sockets and no clock.
 
 h11 is the engine that reads answers. This layer counts and decides where the engine is laxer or stricter than the web
 needs: the size of a head however it was cut into reads, the number of its fields, interim responses, the version, and
-the body as it was sent. What goes out is checked and written here, since it is a few lines and a third of the cost.
+the body as it was sent. What goes out is written by ``outgoing``.
 
 Invariant: nothing is kept of a peer's bytes beyond ``MAX_HEAD`` and one read, but for the body that the caller takes.
 
@@ -11,14 +11,13 @@ Raises BadResponse or TooLarge; every ``h11`` exception ends here.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import h11
 
-from scrapekit.errors import BadRequest, BadResponse, TooLarge
-from scrapekit.headers import Headers, checked
+from scrapekit.errors import BadResponse, TooLarge
+from scrapekit.headers import Headers
 
 #: Bytes of one head, its interim responses counted in. The web's honest heads end near 64 KB; a page that sets 300
 #: cookies of 4,000 bytes is meant to lose the cookies, not the page.
@@ -34,41 +33,8 @@ _START: Final = b"HTTP/1."
 _ENOUGH: Final = len(b"HTTP/1.1 1")
 _INTERIM: Final = ord("1")
 
-ENCODINGS: Final = "gzip, deflate, br, zstd"
-_TARGET: Final = re.compile(r"[\x21-\x7e]+")
-_METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-#: Framing is this module's business, whatever the caller's headers say.
-_FRAMING: Final = ("content-length", "transfer-encoding")
 #: Methods whose answers have a body like any other.
 _FRAMED_ALIKE: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
-
-
-def request_bytes(method: str, target: str, host: str, headers: Headers, body: bytes = b"") -> bytes:
-    """A request as it is sent. Raises BadRequest for anything that could break out of its line.
-
-    Host comes first (RFC 9110 §7.2), then the caller's fields in their order, then Accept-Encoding if it is not among
-    them. Content-Length is always ours, and Transfer-Encoding never sent.
-    """
-    if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(target):
-        raise BadRequest(f"cannot be sent: {method} {target!r}")
-    head = _head(host, headers.raw)
-    if body or method not in _BODYLESS:
-        head = f"{head}Content-Length: {len(body)}\r\n"
-    return f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
-
-
-@lru_cache(maxsize=1024)
-def _head(host: str, raw: tuple[tuple[str, str], ...]) -> str:
-    """The fields of a request. Cached: a crawl sends the same ones to a host again and again."""
-    headers = checked(Headers(raw)).without(*_FRAMING)
-    if not headers.get("host"):
-        headers = Headers([("Host", host), *headers.without("host").raw])
-    if "accept-encoding" not in headers:
-        headers = Headers([*headers.raw, ("Accept-Encoding", ENCODINGS)])
-    first = sorted(headers.raw, key=lambda field: field[0].lower() != "host")
-    # Text beyond latin-1 goes out as UTF-8, which is what servers take it for.
-    return "".join(f"{name}: {value}\r\n" for name, value in first).encode().decode("latin-1")
 
 
 class Head(NamedTuple):

@@ -17,11 +17,12 @@ import curio
 from scrapekit.errors import ConfigError, FetchError
 from scrapekit.headers import Fields, Headers
 from scrapekit.http.client import Client
-from scrapekit.http.connection import Deadlines, Reply
+from scrapekit.http.connection import Reply
 from scrapekit.http.cookies import CookieJar
 from scrapekit.http.dialer import Dial, dial_tcp
 from scrapekit.http.redirect import MAX_HOPS, next_hop
 from scrapekit.http.resolver import Names, Resolver
+from scrapekit.http.talk import Deadlines
 from scrapekit.request import Request
 from scrapekit.response import Response
 from scrapekit.url import host_of

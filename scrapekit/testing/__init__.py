@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scrapekit.testing.clock import Deadlock, VirtualClock
-from scrapekit.testing.network import CLOSE, RESET, SILENCE, FakeNetwork, FakeSite, Page
+from scrapekit.testing.network import FakeNetwork
+from scrapekit.testing.site import CLOSE, RESET, SILENCE, FakeSite, Page
 from scrapekit.testing.world import Answer, Visit, World, page, violations
 
 __all__ = [

@@ -1,6 +1,6 @@
 """The client by itself beside aiohttp's: ``python -m tests.bench.client``.
 
-Each gets the same small page from nginx on loopback many times over kept connections, 8 at once, and reads the body. The
+Each gets the same small page from nginx on loopback many times over kept connections, 8 at once, and reads it. The
 two take turns, each in a process of its own; what is given is requests per second of wall time, start-up left out.
 """
 

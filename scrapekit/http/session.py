@@ -127,7 +127,7 @@ class Session:
         request = Request(
             url,
             method=method,
-            headers=self.headers.updated(headers),
+            headers=self.headers.updated(headers) if headers else self.headers,
             body=body,
             json=json,
             form=form,

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
     "_compat": 0, "version": 0, "kernel": 0,
     "errors": 1, "headers": 1, "url": 1, "units": 1, "charsets": 1, "prescan": 1, "encoding": 1, "guard": 1,
-    "markup": 1, "extract": 1, "links": 1, "request": 1, "requestparts": 1, "response": 1, "item": 1, "stats": 1, "structured": 1, "directives": 1,
+    "markup": 1, "extract": 1, "links": 1, "request": 1, "requestparts": 1, "response": 1, "item": 1, "stats": 1,
+    "structured": 1, "directives": 1,
     "tomlfile": 2, "tables": 2, "hostrules": 2, "complaint": 2, "config": 2, "robots": 2, "robotsgroup": 2,
     "throttle": 2, "backoff": 2, "ratelimit": 2, "retry": 2, "spider": 2, "importing": 2,
     "http": 3, "frontier": 3, "sinks": 3, "origins": 3, "hosts": 3, "line": 3, "registry": 3,

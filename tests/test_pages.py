@@ -15,7 +15,7 @@ from scrapekit import Item, Request, Response, Spider, css
 from scrapekit.callbacks import Callbacks
 from scrapekit.errors import BadStatus, CallbackError, ConfigError, ConnectFailed
 from scrapekit.frontier import Outcome, Row
-from scrapekit.pages import HOSTS, Pages
+from scrapekit.pages import HOSTS, Harvest, Pages
 from scrapekit.stats import Stats
 
 HERE = str(Path(__file__))
@@ -104,7 +104,7 @@ def test_a_relative_url_is_joined_to_the_base_of_the_page(run):
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(5, "int 5"), (b"x", "bytes b'x'"), ([1], "list [1]"), (Book, "ModelMetaclass"), (Plain, "type <class"),
-     (object, "type <class 'object'>"), ("x" * 0 or 1.5, "float 1.5"), (list("abc") * 40, "list ['a', 'b'")],
+     (object, "type <class 'object'>"), (1.5, "float 1.5"), (list("abc") * 40, "list ['a', 'b'")],
     ids=lambda value: repr(value)[:20],
 )  # fmt: skip
 def test_anything_else_is_an_error_that_names_what_came_the_spider_and_the_line(value, shown, run):
@@ -323,10 +323,7 @@ def test_without_an_errback_nothing_is_run(run):
         name = "silent"
 
     pages, _ = pages_of(Silent())
-    assert (
-        run(pages.failed, row_of().request, ConnectFailed("x"))
-        == type(run(pages.failed, row_of().request, ConnectFailed("x")))()
-    )
+    assert run(pages.failed, row_of().request, ConnectFailed("x")) == Harvest()
 
 
 # ---- accept ----
@@ -555,8 +552,8 @@ def test_a_start_request_elsewhere_is_dropped_offsite(run):
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(5, "start() gave int 5: neither a Request nor a URL"), ({"a": 1}, "start() gave dict"), (None, "start() gave None"),
-     ("/relative", "yielded a str that is no URL: '/relative'"),
+    [(5, "start() gave int 5: neither a Request nor a URL"), ({"a": 1}, "start() gave dict"),
+     (None, "start() gave NoneType None"), ("/relative", "yielded a str that is no URL: '/relative'"),
      (Request(URL, lambda response: None), "is not a method of <Starting 'starting'>")],
     ids=["int", "item", "none", "relative", "lambda"],
 )  # fmt: skip
@@ -567,7 +564,7 @@ def test_what_start_may_not_give_ends_it_with_the_spider_and_the_line(value, wor
 
     found, error = started(start, run)
     assert len(found) == 1
-    assert words.replace("start() gave None", "start() gave NoneType None") in str(error)
+    assert words in str(error)
     assert "Starting 'starting'" in str(error)
     assert error.place == f"{HERE}:{start.__code__.co_firstlineno + 2}"
 

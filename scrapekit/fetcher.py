@@ -22,7 +22,7 @@ from scrapekit.origins import MAX_HOPS as ROBOTS_HOPS
 from scrapekit.origins import closes
 from scrapekit.request import Request
 from scrapekit.response import Response
-from scrapekit.retry import ASKS_FOR_PAUSE, pause_before_retry, retry_after
+from scrapekit.retry import ASKS_FOR_PAUSE, RETRY, pause_before_retry, pause_of_host, retry_after
 from scrapekit.url import host_of
 
 #: What we would like to have; a request's own Accept goes before it.
@@ -118,11 +118,14 @@ class Fetcher:
                 on_sent=on_sent,
                 fresh=turn.row.id in self._cut,
             )
-            self._cut.discard(turn.row.id)
-            self._keep_cookies(request, reply)
-            hop = self._hop(turn, request, reply)
         except FetchError as error:
             return self._failed(turn, request, error)
+        self._cut.discard(turn.row.id)
+        self._keep_cookies(request, reply)
+        try:
+            hop = self._hop(turn, request, reply)
+        except FetchError as error:
+            return self._failed(turn, request, error, reply)
         if hop is not None:
             return Result(put_back=hop, status=reply.status, wire_bytes=reply.wire_bytes)
         return self._answered(turn, request, reply, began)
@@ -134,12 +137,11 @@ class Fetcher:
             merged = self._headers.updated(limits)
             base = self._by_limits[limits] = Headers([pair for pair in merged.raw if pair[1]])
         headers = base.updated(request.headers) if request.headers.raw else base
-        cookies = [f"{name}={value}" for name, value in request.cookies]
         jar = self.jars.get(request.jar)
         kept = jar.header(request.url, self._clock()) if jar is not None else None
-        if kept:
-            cookies.insert(0, kept)
-        return headers.updated({"Cookie": "; ".join(cookies)}) if cookies else headers
+        if not kept and not request.cookies:
+            return headers
+        return headers.updated({"Cookie": _cookie_field(kept, headers.get("cookie"), request.cookies)})
 
     def _keep_cookies(self, request: Request, reply: Reply) -> None:
         values = reply.headers.get_all("set-cookie")
@@ -148,17 +150,20 @@ class Fetcher:
 
     def _hop(self, turn: Turn, request: Request, reply: Reply) -> PutBack | None:
         row = turn.row
+        if turn.robots_of is None and reply.status in self._accepted(row.request):
+            return None
+        # What the spider's ``prepare`` added stays out of the row: the hop goes through it again.
         hop = next_hop(
             request.method,
             request.url,
             row.request.headers,
-            request.body,
+            row.request.body,
             status=reply.status,
             location=reply.headers.get("location"),
             hops=len(row.history),
             max_hops=ROBOTS_HOPS if turn.robots_of else self._max_redirects,
         )
-        if hop is None or (reply.status in self._accepted(row.request) and turn.robots_of is None):
+        if hop is None:
             return None
         cookies = () if hop.crossed else row.request.cookies
         target = row.request.replace(
@@ -171,7 +176,7 @@ class Fetcher:
             request=target,
             history=(*row.history, row.request.url),
             attempt=0,
-            not_before=0.0,
+            not_before=self._clock() + asked if (asked := self._asked(turn, reply)) else 0.0,
         )
         skip = again or target.dont_filter
         return PutBack(row, moved, None if skip else target.fingerprint())
@@ -208,16 +213,30 @@ class Fetcher:
         pause = pause_before_retry(error, attempt=row.attempt + 1, repeatable=request.repeatable)
         if pause is not None:
             pause += pause * JITTER * self._random.random()
-        asked = retry_after(reply.headers.get("retry-after"), now) if reply and status in ASKS_FOR_PAUSE else None
-        if asked is not None:
-            asked = min(asked, turn.host.limits.max_retry_after)
-        rest = Rest(now + asked, "Retry-After") if asked else None
-        if rest is None and pause is not None and status in ASKS_FOR_PAUSE:
-            rest = Rest(now + pause, f"back-off after {status}")
+        asked = self._asked(turn, reply) if status in RETRY else None
+        rest = None
+        if asked:
+            rest = Rest(now + asked, "Retry-After")
+        elif status in ASKS_FOR_PAUSE:
+            rest = Rest(now + (pause or pause_of_host(status, attempt=row.attempt + 1)), f"back-off after {status}")
         if pause is None:
             return Result(error=error, rest=rest, status=status, wire_bytes=wire_bytes)
-        later = replace(row, attempt=row.attempt + 1, not_before=now + (pause if asked is None else asked))
+        later = replace(row, attempt=row.attempt + 1, not_before=now + (asked or pause))
         return Result(put_back=PutBack(row, later), cause=error, rest=rest, status=status, wire_bytes=wire_bytes)
+
+    def _asked(self, turn: Turn, reply: Reply | None) -> float | None:
+        """Seconds that the answer asks us to wait, as far as the settings let it; None or 0 for none."""
+        asked = retry_after(reply.headers.get("retry-after"), self._clock()) if reply is not None else None
+        return None if asked is None else min(asked, turn.host.limits.max_retry_after)
 
     def _accepted(self, request: Request) -> frozenset[int]:
         return self._accept_status | request.accept_status
+
+
+def _cookie_field(kept: str | None, written: str | None, own: tuple[tuple[str, str], ...]) -> str:
+    """One Cookie field: the jar's cookies but for those that the request itself has, then these."""
+    pairs = written.split("; ") if written else []
+    pairs += [f"{name}={value}" for name, value in own]
+    names = {pair.partition("=")[0] for pair in pairs}
+    before = [pair for pair in kept.split("; ") if pair.partition("=")[0] not in names] if kept else []
+    return "; ".join(before + pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -69,7 +70,13 @@ def pause_before_retry(error: FetchError, *, attempt: int, repeatable: bool) -> 
     sent = error.sent or isinstance(error, BadStatus)
     if attempt > rule.times or (sent and not repeatable):
         return None
-    return float(rule.wait * 2 ** (attempt - 1))
+    return rule.wait * 2.0 ** (attempt - 1)
+
+
+def pause_of_host(status: int, *, attempt: int) -> float:
+    """Seconds for which a host is left alone that asked for a pause, whether or not this request is tried again."""
+    rule = RETRY[status]
+    return rule.wait * 2.0 ** (min(attempt, rule.times) - 1)
 
 
 def retry_after(value: str | None, now: float) -> float | None:
@@ -83,7 +90,8 @@ def retry_after(value: str | None, now: float) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text[:12])  # more digits than that are beyond any cap anyway
     try:
-        until = parsedate_to_datetime(text).timestamp()
+        date = parsedate_to_datetime(text)
+        until = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()  # asctime's form names no zone
     except (TypeError, ValueError, OverflowError, IndexError):
         return None
     return until - now if until > now else None

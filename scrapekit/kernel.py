@@ -6,14 +6,18 @@ them, and it puts back what it found.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import curio
 import curio.kernel
+
+#: Two threads that start kernels together must not put back what the other one has lent.
+_starting: Final = threading.Lock()
 
 
 class _Ready(deque[Any]):
@@ -36,12 +40,13 @@ class Kernel(curio.Kernel):  # type: ignore[misc]
 
     def _make_kernel_runtime(self) -> Any:
         module = curio.kernel
-        found = module.time, module.deque
-        module.time, module.deque = SimpleNamespace(monotonic=self._clock), _Ready
-        try:
-            return super()._make_kernel_runtime()
-        finally:
-            module.time, module.deque = found
+        with _starting:
+            found = module.time, module.deque
+            module.time, module.deque = SimpleNamespace(monotonic=self._clock), _Ready
+            try:
+                return super()._make_kernel_runtime()
+            finally:
+                module.time, module.deque = found
 
 
 def run(corofunc: Callable[..., Any], *args: Any) -> Any:

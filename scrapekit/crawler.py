@@ -120,7 +120,7 @@ class Crawl:
         registry = HostRegistry(
             limits_for=lambda host: settings.limits_for(host, self.spider.name),
             agent=settings.identity.name,
-            is_resolved=self._is_resolved,
+            address_of=self._address_of,
             has_idle=self._client.has_idle,
             each=settings.crawl.window,
         )
@@ -207,9 +207,13 @@ class Crawl:
         elif error is not None:
             raise error
 
-    def _is_resolved(self, url: str) -> bool:
+    def _address_of(self, url: str) -> str | None:
+        """The address that a URL's name is known to have; an empty one if it has none, None if it is not known."""
         parts = split(url)
-        return self._resolver.cached(parts.hostname, parts.port) is not None
+        answer = self._resolver.cached(parts.hostname, parts.port)
+        if isinstance(answer, tuple):
+            return answer[0].ip
+        return None if answer is None else ""
 
     async def _resolve(self, url: str) -> None:
         parts = split(url)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -61,9 +62,41 @@ class Turn:
     at: float
     due: float
     rule: str
+    groups: tuple[Group, ...]
     robots_of: Origin | None = None
     connecting: bool = False
     sent_at: float | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Hosts that share an address or a registrable domain: together they count as ``share`` hosts at the most.
+
+    ``waiting`` are those that could go but for the others, with the ticket that makes each entry live.
+    """
+
+    name: str
+    share: int
+    last_sent: float = 0.0
+    in_flight: int = 0
+    unsent: int = 0
+    waiting: deque[tuple[int, Host]] = field(default_factory=deque)
+    entry: int = 0
+    placed_at: float = NEVER
+
+    def opening(self, host: Host) -> float:
+        """When one of its hosts may send, as far as the others go; NEVER while one of them must send or end first."""
+        if self.in_flight >= host.limits.concurrency * self.share:
+            return NEVER
+        pause = host.pause().seconds
+        if pause and self.unsent:
+            return NEVER
+        return self.last_sent + pause / self.share
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is out and nobody waits."""
+        return not (self.in_flight or self.waiting)
 
 
 @dataclass(slots=True, eq=False)
@@ -91,10 +124,12 @@ class Host:
     refilling: bool = False
     last_sent: float = 0.0
     crawl_delay: float | None = None
+    domain: str = ""
+    groups: tuple[Group, ...] = ()
     held: set[int] = field(default_factory=set)
     window: Window = field(default_factory=lambda: Window())
     errands: list[tuple[float, int, Row, Origin]] = field(default_factory=list)
-    #: Which of its entries in the registry's heaps is the live one, and for what time it stands there.
+    #: Which of its entries in the line is the live one, and for what time it stands there.
     entry: int = 0
     placed_at: float = NEVER
 

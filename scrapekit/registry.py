@@ -7,14 +7,13 @@ Invariants, for each host that this worker leases:
 - A turn is taken only while a permit is free, the time has come, robots.txt says yes, and the name is resolved.
 - From the taking of a turn until its first byte is out (or it failed) the host is shut. After that it opens at
   *sent + delay*. So no two sends come closer than the delay, however long a connection takes.
-- A host has one live entry: in ``_opening`` if a time must come, in ``_open`` if it may be served now, in ``_gated`` if
-  only the right to connect is wanting, and in none while a permit, an address or an answer must come first.
+- A turn takes host, address and domain in one step: a host that others at its address keep shut gets none.
+- A host stands in the line once, unless a permit, an address or an answer must come first: then it stands nowhere.
 """
 
 from __future__ import annotations
 
 import heapq
-import math
 from collections import deque
 from collections.abc import Callable
 from itertools import count
@@ -22,24 +21,25 @@ from typing import Final
 
 from scrapekit.errors import FetchError
 from scrapekit.frontier import HostState, Lease, Row, Want
-from scrapekit.hosts import NEVER, Host, Semaphore, Turn, Window
+from scrapekit.hosts import NEVER, Group, Host, Semaphore, Turn, Window
+from scrapekit.line import Line
 from scrapekit.origins import Origin
+from scrapekit.suffixes import registrable
 from scrapekit.tables import Limits
-from scrapekit.url import host_of, origin_of
-
-#: Where slots are short, each doubling of a host's backlog puts it this many seconds ahead in the line: the largest
-#: backlog decides when a crawl ends, and yet no host waits behind a larger one for long.
-HEAD_START: Final = 1.0
+from scrapekit.url import host_of, origin_of, split_host
 
 #: Where others wait for a place on the workbench, a host that opens no sooner than this gives up its own. Seconds.
 SLEEPER: Final = 30.0
+#: So many addresses and domains are remembered before those at which nothing goes on are forgotten.
+MAX_GROUPS: Final = 10_000
 
 
 class HostRegistry:
     """The hosts on this worker's workbench.
 
-    ``limits_for`` gives a host's limits, ``agent`` is our robots.txt token, ``is_resolved`` and ``has_idle`` say of a
-    URL whether its name is known and whether a connection to it is open. ``each`` is the size of a window.
+    ``limits_for`` gives a host's limits, ``agent`` is our robots.txt token. Of a URL, ``address_of`` gives the address
+    (an empty one if there is none, None if the name must be looked up first), and ``has_idle`` says whether a
+    connection is open. ``each`` is the size of a window.
 
     Whoever takes turns also empties ``refused`` (rows that may not go, with the reason) and ``unresolved`` (hosts whose
     name must be looked up first, with a URL of theirs).
@@ -50,17 +50,15 @@ class HostRegistry:
         *,
         limits_for: Callable[[str], Limits],
         agent: str,
-        is_resolved: Callable[[str], bool],
+        address_of: Callable[[str], str | None],
         has_idle: Callable[[str], bool],
         each: int,
     ) -> None:
         self._limits_for, self._agent, self._each = limits_for, agent, each
-        self._is_resolved, self._has_idle = is_resolved, has_idle
+        self._address_of, self._has_idle = address_of, has_idle
         self._hosts: dict[str, Host] = {}
-        self._opening: list[tuple[float, int, Host]] = []
-        self._open: list[tuple[float, int, Host]] = []
-        self._gated: deque[tuple[int, Host]] = deque()
-        self._tickets = count(1)
+        self._groups: dict[str, Group] = {}
+        self._line = Line()
         self._errand_ids = count(-1, -1)
         self._hungry: dict[str, Host] = {}
         self._idle: dict[str, Host] = {}
@@ -69,7 +67,7 @@ class HostRegistry:
         self.unresolved: deque[tuple[str, str]] = deque()
 
     def __repr__(self) -> str:
-        return f"<HostRegistry {len(self._hosts)} hosts, {len(self._open)} open, {len(self._gated)} gated>"
+        return f"<HostRegistry {len(self._hosts)} hosts, {self._line!r}>"
 
     def __len__(self) -> int:
         return len(self._hosts)
@@ -91,6 +89,7 @@ class HostRegistry:
             opens_at=state.opens_at,
             rule=state.rule,
             origins=state.memory or {},
+            domain=registrable(split_host(lease.host)[0]) if limits.per_domain else "",
             backlog=lease.waiting - len(lease.rows),
         )
         host.learn_delay(self._agent)
@@ -194,13 +193,9 @@ class HostRegistry:
 
         With ``may_connect`` false, only hosts to which a connection is open are served.
         """
-        while self._opening and self._opening[0][0] <= now:
-            _, ticket, host = heapq.heappop(self._opening)
-            if host.entry == ticket:
-                self._stand_in_line(host, now)
-        while (candidate := self._next(may_connect)) is not None:
-            turn = self._turn(candidate, now, may_connect)
-            self._settle(candidate, now)
+        while (host := self._line.next(now, may_connect=may_connect)) is not None:
+            turn = self._turn(host, now, may_connect)
+            self._settle(host, now)
             if turn is not None:
                 return turn
         return None
@@ -209,23 +204,26 @@ class HostRegistry:
         """The first byte of a turn's request is out: from here the delay counts."""
         host, turn.sent_at = turn.host, now
         host.unsent, host.last_sent = False, now
+        for group in turn.groups:
+            group.last_sent = now
+            group.unsent -= 1
+            self._line.settle(group, now)
         pause = host.pause()
         host.shut_until(now + pause.seconds, pause.rule)
         self._settle(host, now)
 
     def ended(self, turn: Turn, now: float) -> None:
         """A turn's exchange is over: its permit comes back. One that never sent costs the delay all the same."""
-        turn.host.permits.give_back()
         if turn.sent_at is None:
             self.sent(turn, now)
-        else:
-            self._settle(turn.host, now)
+        self._give_back(turn, now)
 
     def skipped(self, turn: Turn, now: float) -> None:
         """A turn was given up before anything was sent: as if it had not been taken."""
-        turn.host.permits.give_back()
         turn.host.unsent = False
-        self._settle(turn.host, now)
+        for group in turn.groups:
+            group.unsent -= 1
+        self._give_back(turn, now)
 
     def rest(self, host: str, until: float, rule: str, now: float) -> None:
         """The host asked for a pause."""
@@ -241,12 +239,7 @@ class HostRegistry:
 
     def next_opening(self) -> tuple[float, Host] | None:
         """When the next host opens (perhaps it has), and which; None if all of them wait for something else."""
-        for heap in (self._open, self._opening):
-            while heap and heap[0][2].entry != heap[0][1]:
-                heapq.heappop(heap)
-            if heap:
-                return heap[0][2].placed_at, heap[0][2]
-        return None
+        return self._line.next_opening()
 
     def starves_at(self, host: str) -> float:
         """When a host could use a row and has none; NEVER if it has."""
@@ -306,60 +299,71 @@ class HostRegistry:
             self._idle[host.name] = host
         else:
             self._idle.pop(host.name, None)
-        opening = host.opening()
-        if opening == host.placed_at:
-            return
-        host.placed_at = opening
-        host.entry = 0
-        if opening == NEVER:
-            return
-        if opening <= now:
-            self._stand_in_line(host, now)
-        else:
-            host.entry = next(self._tickets)
-            heapq.heappush(self._opening, (opening, host.entry, host))
+        self._line.place(host, now)
+
+    def _give_back(self, turn: Turn, now: float) -> None:
+        turn.host.permits.give_back()
+        for group in turn.groups:
+            group.in_flight -= 1
+            self._line.settle(group, now)
+        self._settle(turn.host, now)
 
     def _runs_low(self, window: Window) -> bool:
         return window.ready() <= self._each // 4 and not window.full(self._each * 4)
 
-    def _stand_in_line(self, host: Host, now: float) -> None:
-        host.entry = next(self._tickets)
-        backlog = host.backlog + len(host.window)
-        heapq.heappush(self._open, (now - HEAD_START * math.log2(1 + backlog), host.entry, host))
-
-    def _next(self, may_connect: bool) -> Host | None:
-        while may_connect and self._gated:
-            ticket, host = self._gated.popleft()
-            if host.entry == ticket:
-                return host
-        while self._open:
-            _, ticket, host = heapq.heappop(self._open)
-            if host.entry == ticket:
-                return host
-        return None
-
     def _turn(self, host: Host, now: float, may_connect: bool) -> Turn | None:
         """A turn at a host whose time has come, unless it turns out that something is wanting."""
-        host.entry, host.placed_at = 0, NEVER
         row, origin = self._pick(host, now)
         if row is None:
+            self._pass_on(host, now)
             return None
         url = row.request.url
-        if not host.looked_up and not self._is_resolved(url):
-            self._put_again(host, row, origin, now)
-            host.naming = True
-            self.unresolved.append((host.name, url))
-            return None
+        address = self._address_of(url)
         connecting = not self._has_idle(url)
-        if connecting and not may_connect:
+        groups = self._groups_of(host, address)
+        shut = next((group for group in groups if group.opening(host) > now), None)
+        if (address is None and not host.looked_up) or (connecting and not may_connect) or shut is not None:
             self._put_again(host, row, origin, now)
-            host.placed_at, host.entry = host.opening(), next(self._tickets)
-            self._gated.append((host.entry, host))
+            self._hold_up(host, url, address, shut, now)
             return None
         host.looked_up = False
         host.permits.take()
         host.unsent = host.pause().seconds > 0
-        return Turn(host, row, now, host.opens_at, host.rule, origin, connecting)
+        for group in groups:
+            group.in_flight += 1
+            group.unsent += 1
+        return Turn(host, row, now, host.opens_at, host.rule, groups, origin, connecting)
+
+    def _hold_up(self, host: Host, url: str, address: str | None, shut: Group | None, now: float) -> None:
+        """Say what a host waits for that could go but for its name, its group, or the right to connect."""
+        if address is None and not host.looked_up:
+            host.naming = True
+            self.unresolved.append((host.name, url))
+        elif shut is not None:
+            self._line.wait_for(shut, host, now)
+        else:
+            self._line.gate(host)
+
+    def _pass_on(self, host: Host, now: float) -> None:
+        """A host had nothing to send after all: whoever waits for it in its groups may go instead."""
+        for group in host.groups:
+            self._line.settle(group, now)
+
+    def _groups_of(self, host: Host, address: str | None) -> tuple[Group, ...]:
+        """The groups in which a host's sends count, by its address of the moment and by its domain."""
+        limits = host.limits
+        names = [(address, limits.per_address), (host.domain, limits.per_domain)]
+        groups = tuple(self._group(name, share) for name, share in names if name and share)
+        host.groups = groups
+        return groups
+
+    def _group(self, name: str, share: int) -> Group:
+        group = self._groups.get(name)
+        if group is None:
+            if len(self._groups) >= MAX_GROUPS:
+                self._groups = {name: group for name, group in self._groups.items() if not group.idle}
+            group = self._groups[name] = Group(name, share)
+        return group
 
     def _pick(self, host: Host, now: float) -> tuple[Row | None, Origin | None]:
         """The next row that robots.txt lets go; or the errand that must go first, with its origin."""
@@ -384,7 +388,7 @@ class HostRegistry:
 
     def _remove(self, host: Host) -> None:
         del self._hosts[host.name]
-        host.entry, host.placed_at = 0, NEVER
+        self._line.remove(host)
         self._hungry.pop(host.name, None)
         self._idle.pop(host.name, None)
 

@@ -235,6 +235,16 @@ class Limits(Table):
     robots_reason: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)] | None = Field(
         default=None, description="Why robots.txt may be ignored, such as the site's consent; kept with the run."
     )
+    per_address: Annotated[int, Field(strict=True, ge=0)] = Field(
+        default=8,
+        description="Hosts at one address together are asked as much as this many alone: a thousand names may be one "
+        "small server. 0 is no limit.",
+    )
+    per_domain: Annotated[int, Field(strict=True, ge=0)] = Field(
+        default=0,
+        description="The same for all hosts of one registrable domain, such as those below example.co.uk. 0 is no "
+        "limit.",
+    )
     max_crawl_delay: Seconds = Field(
         default=60.0,
         description="The longest Crawl-delay of a robots.txt that is followed; a longer one counts as this.",

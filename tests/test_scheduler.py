@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -374,6 +375,58 @@ def test_the_crawl_ends_and_names_the_host_if_nothing_opens_within_max_wait(capl
     assert crawled.stats.pending == 2
     assert crawled.stats.duration < 60
     assert "a.test opens in 36" in caplog.text
+
+
+# -- several hosts on one server
+
+SHARED = [f"http://{name}--10.0.0.1.test/" for name in ("a", "b", "c", "d", "e", "f")]
+
+
+class Shared(Follow):
+    """Six names for one address, with five pages each."""
+
+    name = "shared"
+    start_urls = tuple(f"{home}{n}" for home in SHARED for n in range(5))
+
+
+def sends_at_one_address(crawled: Crawled) -> list[Any]:
+    sent = [visit for visit in crawled.world.visits if visit.sent is not None]
+    return [replace(visit, host="10.0.0.1") for visit in sent]
+
+
+@pytest.mark.parametrize("share", [1, 2, 4])
+def test_hosts_at_one_address_are_together_asked_as_much_as_some_alone(share: int) -> None:
+    site = no_robots(lambda url, nth: page(latency=0.3, connect=0.2 if nth % 2 else 0.0))
+    crawled = Crawled(site, f"limits.per_address={share}", spider=Shared)
+    together = sends_at_one_address(crawled)
+    assert list(violations(together, lambda host: 1.0 / share, lambda host: share)) == []
+    assert crawled.violations() == []
+    assert crawled.stats.fetched == 30
+    assert crawled.stats.duration == pytest.approx(36 / share, abs=36 / share * 0.25 + 1)
+
+
+def test_an_address_caps_what_is_out_at_once_also_without_a_delay() -> None:
+    site = no_robots(lambda url, nth: page(latency=1.0))
+    crawled = Crawled(site, "limits.per_address=2", "limits.delay=0", "limits.concurrency=2", spider=Shared)
+    assert list(violations(sends_at_one_address(crawled), lambda host: 0.0, lambda host: 4)) == []
+    assert crawled.stats.duration == pytest.approx(30 / 4 + 0.5, abs=1)
+
+
+def test_without_a_limit_by_address_each_host_goes_by_its_own() -> None:
+    crawled = Crawled(no_robots(lambda url, nth: page()), "limits.per_address=0", spider=Shared)
+    assert crawled.stats.duration == pytest.approx(5.07, abs=0.1)
+
+
+def test_hosts_of_one_registrable_domain_share_where_asked() -> None:
+    class Family(Follow):
+        name = "family"
+        start_urls = tuple(f"http://{name}.example.co.uk/{n}" for name in "abcd" for n in range(5))
+
+    site = no_robots(lambda url, nth: page())
+    crawled = Crawled(site, "limits.per_domain=2", spider=Family)
+    together = [replace(visit, host="example.co.uk") for visit in crawled.world.visits]
+    assert list(violations(together, lambda host: 0.5, lambda host: 2)) == []
+    assert Crawled(site, spider=Family).stats.duration < 6 < crawled.stats.duration
 
 
 # -- user code and bounds

@@ -10,11 +10,10 @@ from calendar import timegm
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Final
 
-from publicsuffixlist import PublicSuffixList
-
+from scrapekit.suffixes import is_public
 from scrapekit.url import Parts, is_below
 
 #: The figures of the standard (§5.6, §5.7): octets of name and value together, and of an attribute's value.
@@ -128,20 +127,9 @@ def _domain(hostname: str, asked: str) -> str | None:
         return None
     if hostname != domain and (_IPV4.fullmatch(hostname) or not is_below(hostname, domain)):
         return None
-    if _is_public_suffix(domain):
+    if is_public(domain):
         return "" if hostname == domain else None
     return domain
-
-
-@lru_cache(1024)
-def _is_public_suffix(domain: str) -> bool:
-    return _suffixes().is_public(domain)
-
-
-@cache
-def _suffixes() -> PublicSuffixList:
-    # The list comes with the package; reading it takes some 60 ms, so only the first Domain attribute does.
-    return PublicSuffixList()
 
 
 def _default_path(parts: Parts) -> str:

@@ -74,7 +74,9 @@ class World:
         return self
 
     def cached(self, hostname: str, port: int) -> tuple[Address, ...]:
-        return (Address("127.0.0.1", port),)
+        """Each name has an address of its own, unless it says so: ``a--10.0.0.1.test`` shares ``10.0.0.1``."""
+        shared = hostname.partition("--")[2]
+        return (Address(shared.rpartition(".")[0] or f"name:{hostname}", port),)
 
     async def resolve(self, hostname: str, port: int) -> tuple[Address, ...]:
         return self.cached(hostname, port)

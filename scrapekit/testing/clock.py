@@ -47,13 +47,13 @@ class VirtualClock:
         with _VirtualKernel(self) as kernel:
             return kernel.run(corofunc, *args)
 
-    def watch(self, future: Any) -> None:
-        """Stand still until this future is done."""
+    def went_out(self) -> None:
+        """A thread has gone out on a job: stand still until it is back."""
         with self._lock:
             self._out += 1
-        future.add_done_callback(self._returned)
 
-    def _returned(self, future: Any) -> None:
+    def came_back(self) -> None:
+        """It is back."""
         with self._lock:
             self._out -= 1
 
@@ -74,6 +74,7 @@ class _Selector(selectors.DefaultSelector):
         if events or timeout == 0:
             self._rounds += 1
             if self._rounds > LIVELOCK:
+                self._rounds = 0
                 raise Deadlock(f"somebody is always busy, and it is still {self._clock.now:.3f}: a loop without a wait")
             return events
         self._rounds = 0
@@ -97,10 +98,24 @@ class _VirtualKernel(Kernel):
         runner = super()._make_kernel_runtime()
         wait = self._traps["trap_future_wait"]
 
-        def counted_wait(future: Any, event: Any) -> None:
-            # First the kernel's own callback, which writes the wake-up, then ours: so the clock cannot move between.
-            wait(future, event)
-            self._virtual.watch(future)
-
-        self._traps["trap_future_wait"] = counted_wait
+        self._traps["trap_future_wait"] = lambda future, event: wait(_Watched(future, self._virtual), event)
         return runner
+
+
+class _Watched:
+    """A future on which the clock waits. curio's own futures hold one callback only, so theirs and ours are one."""
+
+    def __init__(self, future: Any, clock: VirtualClock) -> None:
+        self._future, self._clock = future, clock
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        def done(_: Any) -> None:
+            # First the kernel's, which writes the wake-up: so the clock cannot move between.
+            callback(self)
+            self._clock.came_back()
+
+        self._clock.went_out()
+        self._future.add_done_callback(done)
+
+    def cancel(self) -> Any:
+        return self._future.cancel()

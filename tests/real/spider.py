@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scrapekit import Item, Response, Spider, css
+from scrapekit import Item, Request, Response, Spider, css
 
 
 class Page(Item):
@@ -20,9 +20,9 @@ class Pages(Spider):
         self.start_urls = [start]
         self.inside = start.rsplit("/", 1)[0] + "/"
 
-    def parse(self, response: Response) -> Iterator[Page | str | None]:
+    def parse(self, response: Response) -> Iterator[Page | Request | None]:
         if "html" in response.headers.get("content-type", ""):
             yield response.item(Page, url=response.url)
-            for link in response.links():
-                if link.url.startswith(self.inside):
-                    yield link.url
+            for request in response.follow_all():
+                if request.url.startswith(self.inside):
+                    yield request

@@ -1,4 +1,4 @@
-"""Where a page leads: its links as the HTML standard has them, and what the page asks of robots.
+"""Where a page leads: its links as the HTML standard has them.
 
 The hot path of every crawl. So hrefs are told apart as they stand before any of them is joined, and only nodes that
 carry a link are ever looked at from here; the rest is done by the selector engine.
@@ -142,28 +142,3 @@ def _compiled(patterns: Patterns) -> list[re.Pattern[str]]:
     if isinstance(patterns, (str, re.Pattern)):
         patterns = (patterns,)
     return [re.compile(pattern) for pattern in patterns]
-
-
-# ---- what the page asks of robots ----
-
-_NONE: Final[frozenset[str]] = frozenset()
-#: A field for one robot alone begins with its name and a colon; these names are rules, not robots.
-_VALUED: Final = ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview")
-
-
-def directives_of(tree: Tree, fields: Iterable[str]) -> frozenset[str]:
-    """What <meta name=robots> and X-Robots-Tag ask of every robot, in lower case; ``none`` is read as its two parts."""
-    texts = [field for field in fields if not _names_robot(field)]
-    for node in tree.tags("meta"):
-        attrs = node.attrs
-        if attrs.sget("name", "").lower() == "robots":
-            texts.append(attrs.sget("content", ""))
-    if not texts:
-        return _NONE
-    tokens = {token.strip().lower() for text in texts for token in text.split(",")} - {""}
-    return frozenset(tokens | {"noindex", "nofollow"} if "none" in tokens else tokens)
-
-
-def _names_robot(field: str) -> bool:
-    name, colon, _ = field.partition(":")
-    return bool(colon) and "," not in name and name.strip().lower() not in _VALUED

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Union
 
+from scrapekit.directives import NO_USES, Directives, Uses, of_page
 from scrapekit.encoding import HTML_TYPES, decode, essence, is_binary, is_html
 from scrapekit.errors import BadResponse, BadStatus, BadURL, ItemError
 from scrapekit.extract import read_item, read_items
@@ -22,7 +23,6 @@ from scrapekit.links import (
     Link,
     Patterns,
     base_href,
-    directives_of,
     first_inside,
     href_of,
     hrefs_of,
@@ -46,16 +46,19 @@ _NO_HEADERS: Final = Headers()
 class Response:
     """One answer: ``url`` is the final one, after redirects, and ``history`` the URLs before it.
 
-    ``elapsed`` is in seconds, ``address`` the peer's. Everything that reads the page (``css``, ``links``, ``items`` …)
-    raises TooComplex for markup that would take the parser minutes. A body that is neither HTML nor XML reads as an
-    empty page.
+    ``elapsed`` is in seconds, ``address`` the peer's; ``agent`` is the name by which we asked, ``uses`` what robots.txt
+    says of the use of the content. Everything that reads the page (``css``, ``links``, ``items`` …) raises TooComplex
+    for markup that would take the parser minutes. A body that is neither HTML nor XML reads as an empty page.
     """
 
     __slots__ = (
         "_base",
         "_decoded",
+        "_directives",
         "_tree",
+        "_uses",
         "address",
+        "agent",
         "body",
         "elapsed",
         "headers",
@@ -78,6 +81,8 @@ class Response:
         elapsed: float = 0.0,
         history: tuple[str, ...] = (),
         address: str = "",
+        agent: str = "",
+        uses: Uses = NO_USES,
     ) -> None:
         self.url = url
         self.request = request
@@ -87,12 +92,15 @@ class Response:
         self.elapsed = elapsed
         self.history = history
         self.address = address
+        self.agent = agent
         #: Items that did not validate, and how often each selector matched nothing, as "Model.field query".
         self.rejected: list[ItemError] = []
         self.misses: Counter[str] = Counter()
         self._decoded: tuple[str, str] | None = None
         self._tree: Tree | None = None
         self._base: Base | None = None
+        self._uses = uses
+        self._directives: Directives | None = None
 
     @classmethod
     def from_html(cls, url: str, html: str, status: int = 200) -> Response:
@@ -182,9 +190,14 @@ class Response:
         return text_of(node) if node is not None else ""
 
     @property
-    def directives(self) -> frozenset[str]:
-        """What meta robots and X-Robots-Tag ask of every robot, such as ``noindex``, in lower case."""
-        return directives_of(self.tree, self.headers.get_all("x-robots-tag"))
+    def directives(self) -> Directives:
+        """What the page, its header and its robots.txt ask of us: ``"noindex" in response.directives``.
+
+        Meta robots and X-Robots-Tag, for all or for our name, and what the owner says of the use of the content.
+        """
+        if self._directives is None:
+            self._directives = of_page(self.tree, self.headers, self.agent, self._uses)
+        return self._directives
 
     def item(self, model: type[ItemT], **known: Any) -> ItemT | None:
         """The first item of that class; None if there is none, or if it does not validate (see ``rejected``).

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from scrapekit.directives import NO_USES, Uses, combined, content_signal, content_usage
 from scrapekit.robotsgroup import Group, Line, Verdict
 
 __all__ = ["Group", "RequestRate", "Robots", "Verdict", "VisitTime", "parse"]
@@ -44,7 +45,11 @@ _KEYS: Final = {
     "crawl-delay": "crawl-delay",
     "request-rate": "request-rate",
     "visit-time": "visit-time",
+    "content-signal": "content-signal",
+    "content-usage": "content-usage",
 }
+#: What these say of the use of content (contentsignals.org; draft-ietf-aipref-attach §3).
+_OF_USE: Final = {"content-signal": content_signal, "content-usage": content_usage}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class _Section:
     agents: list[str] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     hints: list[tuple[int, str, str]] = field(default_factory=list)
+    uses: list[tuple[Line, Uses]] = field(default_factory=list)
 
     def hints_for(self, name: str) -> Iterator[tuple[str, str]]:
         position = self.agents.index(name)
@@ -84,13 +90,15 @@ class _Section:
 class Robots:
     """One robots.txt. ``sitemaps`` are the values of its Sitemap lines, as written."""
 
-    __slots__ = ("_groups", "_names", "_sections", "sitemaps")
+    __slots__ = ("_groups", "_names", "_of_use", "_sections", "_speaks_of_use", "sitemaps")
 
     def __init__(self, sections: list[_Section], sitemaps: list[str]) -> None:
         self.sitemaps = sitemaps
         self._sections = sections
         self._names = {name for section in sections for name in section.agents}
         self._groups: dict[str, Group] = {}
+        self._of_use: dict[str, tuple[Group, dict[str, Uses]]] = {}
+        self._speaks_of_use = any(section.uses for section in sections)
 
     def __repr__(self) -> str:
         lines = sum(len(section.lines) for section in self._sections)
@@ -121,6 +129,26 @@ class Robots:
     def visit_time(self, agent: str) -> VisitTime | None:
         """The first Visit-time for an agent."""
         return next((_visit(found) for found in self._hints(agent, "visit-time", _VISIT)), None)
+
+    def uses(self, agent: str, url: str) -> Uses:
+        """What Content-Signal and Content-Usage lines say to an agent of the use of a URL's content.
+
+        Of paths the longest that matches counts, as for Allow and Disallow; lines with one path count together.
+        """
+        if not self._speaks_of_use:
+            return NO_USES
+        name = self._name(agent)
+        if name not in self._of_use:
+            self._of_use[name] = self._gather_uses(name)
+        group, by_rule = self._of_use[name]
+        return by_rule.get(group.verdict(url if url.startswith("/") else _target(url)).rule, NO_USES)
+
+    def _gather_uses(self, name: str) -> tuple[Group, dict[str, Uses]]:
+        said = [each for section in self._for(name) for each in section.uses]
+        by_rule: dict[str, Uses] = {}
+        for line, uses in said:
+            by_rule[str(line)] = combined(by_rule.get(str(line), NO_USES), uses)
+        return Group(name, (line for line, _ in said)), by_rule
 
     def _name(self, agent: str) -> str:
         token = _WORD.match(agent.strip().lower())
@@ -159,6 +187,9 @@ def parse(body: bytes) -> Robots:
             continue  # rules above the first User-agent are nobody's
         elif key in (_ALLOW, _DISALLOW):
             section.lines.append(Line(number, key == _ALLOW, value))
+        elif key in _OF_USE:
+            path, said = _path_and_rest(value)
+            section.uses.append((Line(number, False, path), _OF_USE[key](said)))
         else:
             section.hints.append((len(section.agents), key, value))
     return Robots(sections, sitemaps)
@@ -188,6 +219,12 @@ def _records(text: str) -> Iterator[tuple[int, str, str]]:
             key, value = words  # "Disallow /x" stands in real files
         if known := _KEYS.get(key.strip(_BLANKS).lower()):
             yield number, known, value.strip(_BLANKS)
+
+
+def _path_and_rest(value: str) -> tuple[str, str]:
+    """The path that a line on the use of content begins with, all of the site if there is none."""
+    path, *rest = value.split(None, 1) if value.startswith("/") else ("/", value)
+    return path, rest[0] if rest else ""
 
 
 #: What a product token may hold (RFC 9309 §2.2.1), and what agents call themselves all the same.

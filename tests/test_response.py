@@ -255,14 +255,14 @@ def test_links_marked_nofollow_are_left_out_unless_asked_for() -> None:
         ("<meta name=otherbot content=nofollow>", "", set()),
         ("", "nofollow , NOARCHIVE", {"nofollow", "noarchive"}),
         ("", "otherbot: noindex, nofollow", set()),
-        ("", "max-snippet: 3, nofollow", {"max-snippet: 3", "nofollow"}),
+        ("", "max-snippet: 3, nofollow", {"nofollow"}),
     ],
 )
 def test_a_page_that_says_nofollow_of_itself_has_no_links_to_follow(
     html: str, header: str, directives: set[str]
 ) -> None:
     response = page(html + "<a href=x>", X_Robots_Tag=header)
-    assert response.directives == directives
+    assert set(response.directives) == directives
     expected = [] if "nofollow" in directives else ["https://site.test/a/x"]
     assert followed(response) == followed(response, css="a") == [link.url for link in response.links()] == expected
     assert followed(response, nofollow=True) == ["https://site.test/a/x"]

@@ -22,10 +22,10 @@ FLOORS = {
     "errors": 1, "headers": 1, "url": 1, "units": 1, "charsets": 1, "prescan": 1, "encoding": 1, "guard": 1,
     "markup": 1, "extract": 1, "links": 1, "request": 1, "requestparts": 1, "response": 1, "item": 1, "stats": 1,
     "structured": 1, "directives": 1, "suffixes": 1,
-    "tomlfile": 2, "tables": 2, "hostrules": 2, "complaint": 2, "config": 2, "robots": 2, "robotsgroup": 2,
+    "sitemap": 2, "tomlfile": 2, "tables": 2, "hostrules": 2, "complaint": 2, "config": 2, "robots": 2, "robotsgroup": 2,
     "throttle": 2, "backoff": 2, "ratelimit": 2, "retry": 2, "spider": 2, "importing": 2,
     "http": 3, "frontier": 3, "sinks": 3, "origins": 3, "hosts": 3, "line": 3, "registry": 3,
-    "ledger": 3,
+    "ledger": 3, "audit": 3,
     "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4, "project": 4, "pages": 4,
     "scout": 4,
     "testing": 5, "demo": 5, "watch": 5,
@@ -36,7 +36,7 @@ OPEN_FLOORS = {0, 1, 2, 4}
 #: The host registry is cut in four, and stands on the contract of the frontier, which hands it its rows.
 NEIGHBOURS = {
     ("hosts", "origins"), ("line", "hosts"), ("registry", "hosts"), ("registry", "line"), ("registry", "origins"),
-    ("hosts", "frontier"), ("origins", "frontier"), ("registry", "frontier"),
+    ("hosts", "frontier"), ("origins", "frontier"), ("registry", "frontier"), ("audit", "ledger"),
 }  # fmt: skip
 
 #: foreign library    the only rooms or modules that may import it

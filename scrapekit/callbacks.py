@@ -18,6 +18,7 @@ from typing import Any, Final
 import curio
 
 from scrapekit.errors import CallbackError
+from scrapekit.kernel import NOT_ASYNCIO
 from scrapekit.spider import Spider
 
 log = logging.getLogger("scrapekit.spider")
@@ -26,7 +27,6 @@ log = logging.getLogger("scrapekit.spider")
 BLOCKS: Final = 0.5
 
 _HERE: Final = Path(__file__).parent
-_ASYNCIO: Final = "this is curio, not asyncio: call a blocking client in curio.run_in_thread instead"
 
 
 class Callbacks:
@@ -210,12 +210,12 @@ def _files_of(spider: type[Spider]) -> frozenset[str]:
 
 def _in_words(error: BaseException) -> str:
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{words} ({_ASYNCIO})" if _is_of_asyncio(error) else words
+    return f"{words} ({NOT_ASYNCIO})" if _is_of_asyncio(error) else words
 
 
 def _is_of_asyncio(error: BaseException) -> bool:
     """Whether asyncio raised it, for want of its own loop."""
-    if _ASYNCIO in str(error):
+    if NOT_ASYNCIO in str(error):
         return False
     files = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
     return "event loop" in str(error) or any(Path(file).parent.name == "asyncio" for file in files)
@@ -243,7 +243,7 @@ def _beginning(function: Any) -> str:
 def _guarded(awaitable: Any) -> Any:
     """Drive a coroutine of the user's, and let nothing but curio's own requests through to the kernel.
 
-    A future of asyncio's would otherwise reach the kernel, which takes it for a broken task and ends for good.
+    A future of asyncio's would otherwise reach the kernel, which ends for good, if it is one that is not ours.
     """
     step: Any = awaitable.send
     value: Any = None
@@ -253,7 +253,7 @@ def _guarded(awaitable: Any) -> Any:
         except StopIteration as end:
             return end.value
         if not (isinstance(trap, tuple) and trap and str(trap[0]).startswith("trap_")):
-            step, value = awaitable.throw, RuntimeError(_ASYNCIO)
+            step, value = awaitable.throw, RuntimeError(NOT_ASYNCIO)
             continue
         try:
             step, value = awaitable.send, (yield trap)

@@ -1,7 +1,7 @@
-"""The curio kernel that a crawl runs on: its clock and its ready queue are handed in.
+"""The curio kernel that a crawl runs on: its clock, its ready queue and its tasks are handed in.
 
-curio takes both from its module's globals at the moment a kernel starts. This is the only place that reaches into
-them, and it puts back what it found.
+curio takes the first two from its module's globals at the moment a kernel starts. This is the only place that reaches
+into them, and it puts back what it found.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import curio
 import curio.kernel
+import curio.task
 
 #: Two threads that start kernels together must not put back what the other one has lent.
 _starting: Final = threading.Lock()
@@ -31,11 +32,25 @@ class _Ready(deque[Any]):
         return False
 
 
+#: What a coroutine is told that awaits something of asyncio's.
+NOT_ASYNCIO: Final = "this is curio, not asyncio: call a blocking client in curio.run_in_thread instead"
+
+
+class _Task(curio.task.Task):  # type: ignore[misc]
+    """A task that lets only curio's own requests through: a future of asyncio's would end the kernel for good."""
+
+    def send(self, value: Any) -> Any:
+        trap = self._send(value)
+        while type(trap) is not tuple:
+            trap = self._throw(RuntimeError(NOT_ASYNCIO))
+        return trap
+
+
 class Kernel(curio.Kernel):  # type: ignore[misc]
     """A kernel that reads its time from ``clock`` (seconds) and wakes many tasks at a flat cost each."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, **kernel_options: Any) -> None:
-        super().__init__(**kernel_options)
+        super().__init__(**{"taskcls": _Task} | kernel_options)
         self._clock = clock
 
     def _make_kernel_runtime(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import threading
 import time
@@ -88,6 +89,33 @@ def test_the_ready_queue_is_the_kernels():
     with Spying() as spying:
         spying.run(three)
     assert any(type(content) is kernel._Ready for content in seen)
+
+
+def test_a_task_that_awaits_something_of_asyncios_is_told_and_the_kernel_lives_on(run):
+    async def main():
+        task = await curio.spawn(asyncio.sleep, 0)
+        with pytest.raises(curio.TaskError) as caught:
+            await task.join()
+        return caught.value.__cause__, await three()
+
+    error, after = run(main)
+    assert str(error).startswith("this is curio, not asyncio")
+    assert after == 3
+
+
+def test_a_task_that_insists_on_asyncio_is_told_each_time(run):
+    told = []
+
+    async def stubborn():
+        for _ in range(3):
+            try:
+                await asyncio.sleep(0)
+            except RuntimeError as error:
+                told.append(str(error))
+        return "done"
+
+    assert run(stubborn) == "done"
+    assert len(told) == 3
 
 
 def test_a_steady_clock_tells_seconds_since_the_epoch_and_never_steps_back():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scrapekit.errors import BadStatus, ConnectFailed, Disallowed, FetchTimeout, RobotsUnreachable
+from scrapekit.errors import BadStatus, ConnectFailed, FetchTimeout, RobotsUnreachable
 from scrapekit.frontier import Row
 from scrapekit.origins import MAX_AGE, MAX_HOPS, Origin, closes
 from scrapekit.request import Request
@@ -22,9 +22,12 @@ def learned(status, body=RULES):
     return origin
 
 
+def allows(origin, request, agent="ours"):
+    return origin.error is None and origin.rules.verdict(agent, request.url).allowed
+
+
 def test_an_origin_of_which_nothing_was_read_knows_nothing():
     assert not Origin(NAME).knows(NOW)
-    assert Origin(NAME).delay("ours") is None
     assert Origin(NAME).remember() is None
 
 
@@ -33,29 +36,26 @@ def test_the_file_is_asked_for_at_the_root_of_its_origin_whatever_was_seen():
     assert (request.url, request.method, request.dont_filter) == (f"{NAME}/robots.txt", "GET", True)
 
 
-def test_rules_are_obeyed_and_a_refusal_names_its_line():
+def test_the_rules_are_those_of_the_file():
     origin = learned(200)
-    assert origin.refusal(ANYTHING, "ours") is None
-    refusal = origin.refusal(PRIVATE, "ours")
-    assert isinstance(refusal, Disallowed)
-    assert refusal.url == PRIVATE.url
-    assert refusal.detail.startswith("robots.txt line 3: ")
-    assert "/private" in refusal.detail
-    assert isinstance(origin.refusal(ANYTHING, "another"), Disallowed)
-    assert (origin.delay("ours"), origin.delay("another")) == (1.5, None)
+    assert allows(origin, ANYTHING)
+    assert not allows(origin, PRIVATE)
+    assert not allows(origin, ANYTHING, "another")
+    assert origin.rules.verdict("ours", PRIVATE.url).line == 3
+    assert (origin.rules.delay("ours"), origin.rules.delay("another")) == (1.5, None)
 
 
 @pytest.mark.parametrize("status", [200, 203, 299])
 def test_every_2xx_is_a_file(status):
-    assert learned(status).refusal(PRIVATE, "ours") is not None
+    assert not allows(learned(status), PRIVATE)
 
 
 @pytest.mark.parametrize("status", [304, 400, 401, 403, 404, 410, 418, 451, 499])
 def test_any_other_answer_that_does_not_close_allows_everything(status):
     origin = learned(status)
     assert origin.knows(NOW)
-    assert origin.refusal(PRIVATE, "ours") is None
-    assert origin.delay("ours") is None
+    assert allows(origin, PRIVATE)
+    assert origin.rules.delay("ours") is None
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_an_origin_that_was_given_up_refuses_everything_with_the_error_for_good(
     origin, error = Origin(NAME), ConnectFailed("refused")
     origin.give_up(error)
     assert origin.knows(NOW + 10 * MAX_AGE)
-    assert origin.refusal(ANYTHING, "ours") is error
+    assert origin.error is error
 
 
 def test_a_status_that_closed_it_is_told_as_robots_unreachable():
     origin = Origin(NAME)
     origin.give_up(BadStatus(503))
-    refusal = origin.refusal(ANYTHING, "ours")
+    refusal = origin.error
     assert isinstance(refusal, RobotsUnreachable)
     assert (refusal.detail, refusal.url, refusal.reason) == (
         "robots.txt answers 503",
@@ -97,7 +97,7 @@ def test_what_is_learned_later_opens_it_again():
     origin = Origin(NAME)
     origin.give_up(FetchTimeout("x"))
     origin.learn(200, b"", NOW)
-    assert origin.refusal(PRIVATE, "ours") is None
+    assert allows(origin, PRIVATE)
 
 
 def test_rows_that_waited_come_back_once():

@@ -1,7 +1,7 @@
 """A look at sites before a crawl: their robots.txt and what else is asked for by name, and nothing more.
 
-It stands on the same parts as a crawl: the host's limits and its pauses, redirects, fields, deadlines. What a crawl
-would try again is told instead, for somebody waits for the answer.
+It goes by the rules of a crawl (limits, pauses, redirects, what an answer to robots.txt means) and needs none of its
+machinery: one file is asked for after the other, and what a crawl would try again is told instead, for somebody waits.
 
 Invariant: one request to a host at a time, and no two starts closer than its pause; a host that the settings refuse is
 never asked.
@@ -12,31 +12,49 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count
-from typing import Any
+from typing import Any, Final, Protocol
 
 import curio
 
 from scrapekit.config import Limits, Settings
-from scrapekit.errors import FetchError, TooManyRedirects
-from scrapekit.fetcher import Fetcher, Result, Sender
-from scrapekit.frontier import Row
+from scrapekit.errors import BadStatus, Disallowed, FetchError, RobotsUnreachable, TooManyRedirects
 from scrapekit.headers import Headers
-from scrapekit.hosts import Host, Semaphore, Turn
-from scrapekit.http import Client, Names, Resolver
+from scrapekit.http import Client, Deadlines, Names, Reply, Resolver, next_hop
 from scrapekit.kernel import Alarm, steady_clock
-from scrapekit.origins import MAX_HOPS, Origin, closes
+from scrapekit.origins import ALLOW_ALL, MAX_HOPS, closes
 from scrapekit.request import Request
 from scrapekit.response import Response
-from scrapekit.robots import Verdict
+from scrapekit.retry import ASKS_FOR_PAUSE, pause_of_host, retry_after
+from scrapekit.robots import Robots, Verdict, parse
+from scrapekit.throttle import Pause, pause
 from scrapekit.url import host_of, origin_of
+
+#: A host that asks to be left alone for longer than this is not waited for. Seconds.
+PATIENCE: Final = 30.0
+
+
+class Sender(Protocol):
+    """The wire, as far as it is needed here."""
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Headers,
+        body: bytes = b"",
+        *,
+        deadlines: Deadlines,
+        max_size: int,
+        on_sent: Any = None,
+        fresh: bool = False,
+    ) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came of a URL: a response, or the error that stands for it.
 
-    ``url`` is the one that answered, ``history`` has those that led there.
+    ``url`` is the one that answered, ``history`` has those that led there; ``status`` is 0 where nothing answered.
     """
 
     url: str
@@ -48,26 +66,40 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One origin's robots.txt as it was read: ``origin`` judges by it, ``answer`` says how it was come by."""
+    """One origin's robots.txt: the ``rules`` in it, None if it cannot be read; ``answer`` says how it was come by."""
 
-    origin: Origin
+    rules: Robots | None
     answer: Answer
+
+    @classmethod
+    def made(cls, answer: Answer) -> Site:
+        """What an answer means (RFC 9309 §2.3.1)."""
+        if answer.response is None or closes(answer.status):
+            return cls(None, answer)
+        return cls(parse(answer.response.body) if 200 <= answer.status < 300 else ALLOW_ALL, answer)
 
     def verdict(self, url: str, agent: str) -> Verdict | None:
         """What the file says of a canonical URL; None if it cannot be read, so that nothing may be fetched."""
-        return self.origin.rules.verdict(agent, url) if self.origin.rules is not None else None
+        return self.rules.verdict(agent, url) if self.rules is not None else None
 
     def allows(self, url: str, agent: str) -> bool:
         """Whether the URL may be fetched."""
         verdict = self.verdict(url, agent)
         return verdict is not None and verdict.allowed
 
+    def asked(self, agent: str) -> Pause | None:
+        """The longest pause that the file asks for."""
+        return asked_pause(self.rules, agent) if self.rules is not None else None
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class _Post:
-    """A host, and the lock that lets one of its requests after the other through."""
+    """A host: what it is asked to bear, when it opens, and the lock that lets one request after the other through."""
 
-    host: Host
+    limits: Limits
+    pause: float
+    sent_at: float = 0.0
+    rests_until: float = 0.0
     lock: curio.Lock = field(default_factory=curio.Lock)
 
 
@@ -78,17 +110,12 @@ class Scout:
     """
 
     def __init__(self, wire: Sender, settings: Settings, *, clock: Callable[[], float], spider: str = "") -> None:
-        self._settings, self._clock, self._spider = settings, clock, spider
-        self._fetcher = Fetcher(
-            wire,
-            headers=Headers({"User-Agent": settings.user_agent, "Accept": "*/*"}),
-            clock=clock,
-            max_redirects=settings.crawl.max_redirects,
-        )
+        self._wire, self._settings, self._clock, self._spider = wire, settings, clock, spider
+        self._agent = settings.identity.name
+        self._headers = Headers({"User-Agent": settings.user_agent, "Accept": "*/*"})
         self._posts: dict[str, _Post] = {}
         self._sites: dict[str, Site] = {}
         self._asking: dict[str, curio.Lock] = {}
-        self._ids = count(1)
 
     def __repr__(self) -> str:
         return f"<Scout at {len(self._posts)} hosts, {len(self._sites)} robots.txt read>"
@@ -98,11 +125,11 @@ class Scout:
 
         Raises ConfigError where this crawl may not go.
         """
-        self._check(url)
+        self._settings.check_host(host_of(url), self._spider)
         name = origin_of(url)
         async with self._asking.setdefault(name, curio.Lock()):
             if name not in self._sites:
-                self._sites[name] = await self._ask_site(Origin(name))
+                self._sites[name] = await self._ask_site(name)
         return self._sites[name]
 
     async def file(self, url: str) -> Answer:
@@ -110,84 +137,109 @@ class Scout:
 
         Raises ConfigError where this crawl may not go.
         """
-        return await self._follow(Request(url))
+        answer = await self._follow(Request(url), self._settings.crawl.max_redirects, obeying=True)
+        if answer.response is not None and answer.status >= 400:
+            return Answer(answer.url, answer.history, None, BadStatus(answer.status, url=answer.url), answer.status)
+        return answer
 
-    def host(self, url: str) -> Host:
-        """The host of a canonical URL, with its limits and all that is known of it so far."""
-        return self._post(host_of(url)).host
+    def pause(self, host: str) -> float:
+        """The least time between two requests to a host, as far as is known by now. Seconds."""
+        return self._post(host).pause
 
-    async def _ask_site(self, origin: Origin) -> Site:
-        answer = await self._follow(origin.robots_request(), origin)
-        if answer.response is not None:
-            origin.learn(answer.status, answer.response.body, self._clock())
-        else:
-            assert answer.error is not None
-            origin.give_up(answer.error)
-        host = self.host(origin.name + "/")
-        host.origins[origin.name] = origin
-        host.learn_delay(self._settings.identity.name)
-        return Site(origin, answer)
+    async def _ask_site(self, origin: str) -> Site:
+        site = Site.made(await self._follow(Request(f"{origin}/robots.txt"), MAX_HOPS, obeying=False))
+        post, asked = self._post(host_of(origin + "/")), site.asked(self._agent)
+        if asked is not None and post.limits.robots == "obey":
+            post.pause = max(post.pause, min(asked.seconds, post.limits.max_crawl_delay))
+        return site
 
-    async def _follow(self, request: Request, robots_of: Origin | None = None) -> Answer:
+    async def _follow(self, request: Request, max_hops: int, *, obeying: bool) -> Answer:
         """One request and the hops that it leads to."""
-        row = Row(next(self._ids), host_of(request.url), request)
+        history: tuple[str, ...] = ()
+        status = 0
         while True:
-            if robots_of is None and (refusal := await self._refusal(row.request)) is not None:
-                return Answer(row.request.url, row.history, error=refusal)
-            result = await self._send(row, robots_of)
-            if result.put_back is None or not (result.cause is None or result.cause.reused):
-                return _answer(row, result)
-            row = result.put_back.row
+            url = request.url
+            try:
+                if obeying:
+                    await self._check_rules(request)
+                reply = await self._send(request)
+                status = reply.status
+                hop = next_hop(
+                    request.method,
+                    url,
+                    request.headers,
+                    request.body,
+                    status=status,
+                    location=reply.headers.get("location"),
+                    hops=len(history),
+                    max_hops=max_hops,
+                )
+            except FetchError as error:
+                return Answer(url, history, error=error, status=status if isinstance(error, TooManyRedirects) else 0)
+            if hop is None:
+                return Answer(url, history, Response(url, request, status, reply.headers, reply.body), status=status)
+            history, request = (*history, url), request.replace(url=hop.url)
 
-    async def _refusal(self, request: Request) -> FetchError | None:
-        self._check(request.url)
-        if self._limits(request.url).robots == "ignore":
-            return None
+    async def _check_rules(self, request: Request) -> None:
+        """Raise what keeps us from a URL, if anything does."""
         site = await self.site(request.url)
-        return site.origin.refusal(request, self._settings.identity.name)
+        if self._post(host_of(request.url)).limits.robots == "ignore" or site.allows(request.url, self._agent):
+            return
+        if (verdict := site.verdict(request.url, self._agent)) is None:
+            raise site.answer.error or RobotsUnreachable(f"robots.txt answers {site.answer.status}", url=request.url)
+        raise Disallowed(f"robots.txt line {verdict.line}: {verdict.rule}", url=request.url)
 
-    async def _send(self, row: Row, robots_of: Origin | None) -> Result:
-        """Wait for the host's turn, and take it."""
-        self._check(row.request.url)
-        post = self._post(row.host)
-        host = post.host
+    async def _send(self, request: Request) -> Reply:
+        """Wait for the host's turn, and take it; once more where a kept connection was cut under us."""
+        self._settings.check_host(host_of(request.url), self._spider)
+        post = self._post(host_of(request.url))
         async with post.lock:
-            await self._until(max(host.opens_at, row.not_before))
-            turn = Turn(host, row, self._clock(), host.opens_at, host.rule, robots_of)
+            try:
+                return await self._send_once(post, request)
+            except FetchError as error:
+                if not error.reused:
+                    raise
+            return await self._send_once(post, request, fresh=True)
 
-            async def sent() -> None:
-                turn.sent_at = self._clock()
+    async def _send_once(self, post: _Post, request: Request, *, fresh: bool = False) -> Reply:
+        await self._wait(post)
+        limits = post.limits
+        # What is never sent costs the pause all the same.
+        post.sent_at = self._clock()
 
-            result = await self._fetcher.fetch(turn, row.request, sent)
-            # What was not sent costs the pause all the same.
-            host.last_sent = turn.sent_at or self._clock()
-            pause = host.pause()
-            host.shut_until(host.last_sent + pause.seconds, pause.rule)
-            if result.rest is not None:
-                host.shut_until(result.rest.until, result.rest.rule)
-        return result
+        async def sent() -> None:
+            post.sent_at = self._clock()
 
-    async def _until(self, when: float) -> None:
+        fields = self._headers.updated(limits.headers)
+        reply = await self._wire.send(
+            request.method,
+            request.url,
+            Headers([pair for pair in fields.raw if pair[1]]),
+            deadlines=Deadlines(limits.connect_timeout, limits.first_byte_timeout, limits.timeout),
+            max_size=limits.max_size,
+            on_sent=sent,
+            fresh=fresh,
+        )
+        asked = retry_after(reply.headers.get("retry-after"), self._clock())
+        if asked is None and reply.status in ASKS_FOR_PAUSE:
+            asked = pause_of_host(reply.status, attempt=1)
+        if asked is not None:
+            post.rests_until = self._clock() + min(asked, limits.max_retry_after)
+        return reply
+
+    async def _wait(self, post: _Post) -> None:
+        rest = post.rests_until - self._clock()
+        if rest > PATIENCE:
+            raise FetchError(f"the host asks to be left alone for {rest:.0f} s", phase="status")
         alarm = Alarm()
-        while (left := when - self._clock()) > 0:
+        while (left := max(post.sent_at + post.pause, post.rests_until) - self._clock()) > 0:
             await alarm.sleep(left)
-
-    def _check(self, url: str) -> None:
-        self._settings.check_host(host_of(url), self._spider)
-
-    def _limits(self, url: str) -> Limits:
-        return self._settings.limits_for(host_of(url), self._spider)
 
     def _post(self, name: str) -> _Post:
         if name not in self._posts:
             limits = self._settings.limits_for(name, self._spider)
-            self._posts[name] = _Post(Host(name, 0, limits, Semaphore(1), 0.0, "", {}))
+            self._posts[name] = _Post(limits, pause(delay=limits.delay).seconds)
         return self._posts[name]
-
-
-def _answer(row: Row, result: Result) -> Answer:
-    error = result.error or result.cause
-    return Answer(row.request.url, row.history, result.response, error, result.status)
 
 
 @asynccontextmanager
@@ -203,6 +255,14 @@ async def scouting(
         await client.close()
         if isinstance(resolver, Resolver):
             await resolver.close()
+
+
+def asked_pause(rules: Robots, agent: str) -> Pause | None:
+    """The longest pause that a robots.txt asks an agent for: its Crawl-delay, or its Request-rate as a pause."""
+    asked = [Pause(delay, "Crawl-delay")] if (delay := rules.delay(agent)) is not None else []
+    if (rate := rules.request_rate(agent)) is not None:
+        asked.append(Pause(rate.seconds / rate.requests, "Request-rate"))
+    return max(asked, key=lambda each: each.seconds, default=None)
 
 
 def meaning(answer: Answer) -> str:

@@ -72,6 +72,26 @@ def test_requests_to_a_host_are_a_delay_apart_and_the_longest_asked_for_counts()
     assert look.gaps("a.test") == [5.0, 5.0]
 
 
+def test_a_request_rate_is_a_pause_and_max_crawl_delay_caps_it():
+    for cap, gap in ((60, 20.0), (7, 7.0)):
+        rate = rules("User-agent: *\nCrawl-delay: 5\nRequest-rate: 3/1m")
+        look = Look({"a.test": {"/robots.txt": rate, "/1": "1"}}, f"limits.max_crawl_delay={cap}")
+        look.run(lambda scout: scout.file("http://a.test/1"))
+        assert look.gaps("a.test") == [gap]
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(30, 3), (31, 2)])
+def test_a_host_that_asks_for_a_long_rest_is_not_waited_for(seconds, asked):
+    busy = Page(status=503, headers={"Retry-After": str(seconds)})
+    look = Look({"a.test": {"/1": busy, "/2": "2"}})
+
+    async def some(scout: Scout) -> list[Answer]:
+        return [await scout.file(f"http://a.test{path}") for path in ("/1", "/2")]
+
+    assert [answer.error is None for answer in look.run(some)] == [False, asked == 3]
+    assert len(look.network.log) == asked
+
+
 def test_a_retry_after_is_waited_for():
     busy = Page(status=503, headers={"Retry-After": "20"})
     look = Look({"a.test": {"/1": busy, "/2": "2"}})

@@ -11,7 +11,7 @@ from scrapekit import kernel
 from scrapekit.cli import exits
 from scrapekit.cli.options import read_settings, sets, verbose
 from scrapekit.config import Settings
-from scrapekit.url import canonical, host_of, origin_of
+from scrapekit.url import canonical, host_of
 
 if TYPE_CHECKING:
     from scrapekit.scout import Site
@@ -42,7 +42,7 @@ def command(url: str, agent: str | None, file: IO[bytes] | None, sets: tuple[str
         raise click.UsageError("--agent is empty")
     settings, url = read_settings(sets), canonical(url)
     agent = agent or settings.identity.name
-    site = _fetched(url, settings) if file is None else _given(url, file)
+    site = _fetched(url, settings) if file is None else _given(file)
     for key, value in _rows(url, agent, settings, site):
         click.echo(f"{key:8} {value}")
     return exits.DONE if site.allows(url, agent) else exits.FAILED
@@ -59,24 +59,22 @@ def _fetched(url: str, settings: Settings) -> Site:
     return site
 
 
-def _given(url: str, file: IO[bytes]) -> Site:
-    from scrapekit.origins import Origin
+def _given(file: IO[bytes]) -> Site:
+    from scrapekit.robots import parse
     from scrapekit.scout import Answer, Site
 
-    origin = Origin(origin_of(url))
-    origin.learn(200, file.read(), 0.0)
-    return Site(origin, Answer(str(file.name)))
+    return Site(parse(file.read()), Answer(str(file.name)))
 
 
 def _rows(url: str, agent: str, settings: Settings, site: Site) -> Iterator[tuple[str, str]]:
     from scrapekit.cli.saying import answer_text, hints_rows, pause_text, verdict_rows
 
-    host, origin = host_of(url), site.origin
+    host, rules = host_of(url), site.rules
     yield "url", url
     yield from verdict_rows(site.verdict(url, agent), agent)
-    yield "delay", pause_text(settings, host, origin.delay(agent))
-    if origin.rules is not None:
-        yield from hints_rows(origin.rules, agent)
+    yield "delay", pause_text(settings, host, site.asked(agent))
+    if rules is not None:
+        yield from hints_rows(rules, agent, url)
     for before in site.answer.history:
         yield "asked", f"{before}, which leads on"
     if site.answer.response is None and site.answer.error is None:
@@ -86,7 +84,7 @@ def _rows(url: str, agent: str, settings: Settings, site: Site) -> Iterator[tupl
         yield "age", "0 s: it was fetched just now, and a crawl would ask again after 24 h"
     if settings.limits_for(host).robots == "ignore":
         yield "but", f'a crawl would not ask: robots = "ignore" by {_rule(settings, host)}'
-    yield from _sitemaps(origin.rules.sitemaps if origin.rules else [])
+    yield from _sitemaps(rules.sitemaps if rules else [])
 
 
 def _rule(settings: Settings, host: str) -> str:

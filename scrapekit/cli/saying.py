@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from scrapekit.config import FILE_NAME, Given, Settings
 from scrapekit.robots import Robots, Verdict
 from scrapekit.scout import Answer, meaning
-from scrapekit.throttle import pause
+from scrapekit.throttle import Pause, pause
 
 #: A row of what is printed: its name and its text.
 Row = tuple[str, str]
@@ -28,20 +28,20 @@ def seconds(value: float) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".") + " s"
 
 
-def pause_text(settings: Settings, host: str, crawl_delay: float | None, spider: str = "") -> str:
+def pause_text(settings: Settings, host: str, asked: Pause | None, spider: str = "") -> str:
     """The least time between two requests to a host, and why it is that."""
     limits = settings.limits_for(host, spider)
     if limits.robots == "ignore":
-        crawl_delay = None
-    own, cap = given(settings, host, "delay", spider), given(settings, host, "max_crawl_delay", spider)
-    found = pause(delay=limits.delay, crawl_delay=crawl_delay, max_crawl_delay=limits.max_crawl_delay)
-    ours = f"delay = {seconds(limits.delay)} by {rule_text(own)}"
-    if crawl_delay is None:
-        return f"{seconds(found.seconds)}: {ours}"
-    asked = f"robots.txt asks for {seconds(crawl_delay)}"
-    if crawl_delay > limits.max_crawl_delay:
-        asked += f", of which max_crawl_delay lets {seconds(limits.max_crawl_delay)} count, by {rule_text(cap)}"
-    return f"{seconds(found.seconds)}: {asked}; {ours}"
+        asked = None
+    ours = f"delay = {seconds(limits.delay)} by {rule_text(given(settings, host, 'delay', spider))}"
+    if asked is None:
+        return f"{seconds(limits.delay)}: {ours}"
+    theirs = f"robots.txt asks for {seconds(asked.seconds)} ({asked.rule})"
+    if asked.seconds > limits.max_crawl_delay:
+        cap = given(settings, host, "max_crawl_delay", spider)
+        theirs += f", of which max_crawl_delay lets {seconds(limits.max_crawl_delay)} count, by {rule_text(cap)}"
+    found = pause(delay=limits.delay, crawl_delay=asked.seconds, max_crawl_delay=limits.max_crawl_delay)
+    return f"{seconds(found.seconds)}: {theirs}; {ours}"
 
 
 def verdict_rows(verdict: Verdict | None, agent: str) -> Iterator[Row]:
@@ -69,13 +69,15 @@ def answer_text(answer: Answer) -> str:
     return f"{answer.url}: {said}; {meaning(answer)}"
 
 
-def hints_rows(rules: Robots, agent: str) -> Iterator[Row]:
-    """What a robots.txt asks besides."""
+def hints_rows(rules: Robots, agent: str, url: str) -> Iterator[Row]:
+    """What a robots.txt asks besides, and what it says of the use of a site's content."""
     if (rate := rules.request_rate(agent)) is not None:
         at = f" from {_clock(rate.when.start)} to {_clock(rate.when.end)} UTC" if rate.when else ""
         yield "rate", f"{rate.requests} in {seconds(rate.seconds)}{at} (Request-rate)"
     if (visit := rules.visit_time(agent)) is not None:
         yield "visits", f"{_clock(visit.start)} to {_clock(visit.end)} UTC (Visit-time)"
+    if uses := rules.uses(agent, url):
+        yield "uses", ", ".join(f"{name} {'yes' if uses[name] else 'no'}" for name in sorted(uses))
 
 
 def _clock(minutes: int) -> str:

@@ -14,6 +14,7 @@ Request-rate: 1/10
 Visit-time: 0100-0500
 Allow: /private/open
 Disallow: /private
+Content-Signal: search=yes, ai-train=no
 Sitemap: https://example.com/sitemap.xml
 """
 
@@ -37,10 +38,11 @@ def test_a_given_file_is_judged_by_without_fetching(scrapekit, file):
         "verdict": "disallowed",
         "group": "examplebot",
         "line": "9: Disallow: /private",
-        "delay": "60 s: robots.txt asks for 300 s, of which max_crawl_delay lets 60 s count, by default; "
+        "delay": "60 s: robots.txt asks for 300 s (Crawl-delay), of which max_crawl_delay lets 60 s count, by default; "
         "delay = 1 s by default",
         "rate": "1 in 10 s (Request-rate)",
         "visits": "01:00 to 05:00 UTC (Visit-time)",
+        "uses": "ai-train no, search yes",
         "file": "r.txt, as it was given",
         "sitemap": "https://example.com/sitemap.xml",
     }
@@ -52,7 +54,7 @@ def test_the_name_of_the_project_is_asked_for_unless_another_is_given(scrapekit,
     assert said.code == 0
     found = rows(said)
     assert found["line"] == "8: Allow: /private/open"
-    assert found["delay"] == "300 s: robots.txt asks for 300 s; delay = 1 s by default"
+    assert found["delay"] == "300 s: robots.txt asks for 300 s (Crawl-delay); delay = 1 s by default"
     said = scrapekit("robots", "https://example.com/private/open", "--file", file, "--agent", "other")
     assert (said.code, rows(said)["group"]) == (1, "*, for no group names other")
 

@@ -32,8 +32,8 @@ class Terms(Protocol):
 
 
 def is_failure(error: FetchError) -> bool:
-    """Whether an error says that the host is not there."""
-    return isinstance(error, _FAILURES) and error.phase not in _ANSWERED
+    """Whether an error says that the host is not there; a connection that had served before may well be closed."""
+    return isinstance(error, _FAILURES) and not error.reused and error.phase not in _ANSWERED
 
 
 class Circuit:

@@ -41,6 +41,7 @@ def failing(times: int, now: float = 1000.0, **settings: int) -> Circuit:
         (ConnectFailed("refused", phase="connect"), True),
         (ConnectFailed("reset", phase="head", sent=True), True),
         (ConnectFailed("reset", phase="body", sent=True), False),
+        (ConnectFailed("reset", phase="head", sent=True, reused=True), False),
         (FetchTimeout("late", phase="connect"), True),
         (FetchTimeout("late", phase="head", sent=True), True),
         (FetchTimeout("late", phase="body", sent=True), False),

@@ -124,9 +124,11 @@ def repeats(place: str) -> bool:
     if len(segments) <= MAX_NUMBERS and len(set(segments)) == len(segments):
         return False
     words = [segment for segment in segments if not segment.isdigit()]
-    if len(segments) - len(words) > MAX_NUMBERS or (words and max(Counter(words).values()) > MAX_SAME):
+    if len(segments) - len(words) > MAX_NUMBERS:
         return True
-    return any(_goes_round(segments, period) for period in range(2, MAX_PERIOD + 1))
+    if len(words) - len(set(words)) >= MAX_SAME and max(Counter(words).values()) > MAX_SAME:
+        return True
+    return any(_goes_round(segments, period) for period in range(2, min(MAX_PERIOD, len(segments) // 3) + 1))
 
 
 def pattern_of(place: str, query: str) -> tuple[str, bool]:

@@ -24,6 +24,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "new": "Make a project or a spider.",
     "config": "Show the settings, and which rule gave each.",
     "robots": "Ask a robots.txt about a URL.",
+    "plan": "Say what a crawl would meet, and how long it must take.",
+    "explain": "Say how a URL would be fetched, and why it would not.",
     "demo": "Crawl a bookshop that runs on this machine.",
     "version": "Show the version.",
 }

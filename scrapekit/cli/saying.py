@@ -28,6 +28,19 @@ def seconds(value: float) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".") + " s"
 
 
+def duration(value: float) -> str:
+    """A length of time in its two largest units, such as ``2 h 46 min``."""
+    rest = round(value)
+    parts = []
+    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {name}")
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"
+
+
 def pause_text(settings: Settings, host: str, asked: Pause | None, spider: str = "") -> str:
     """The least time between two requests to a host, and why it is that."""
     limits = settings.limits_for(host, spider)

@@ -170,7 +170,7 @@ class Settings(tables.Tables):
         That very key of the file is replaced and no other: ``limits.delay=0`` leaves ``hosts."x".delay`` as it is.
         Raises ConfigError.
         """
-        data = copy.deepcopy(self._data) or self.model_dump(exclude_unset=True)
+        data = self.tables()
         sets = set(self._source.sets)
         for text in texts:
             path, value = _assignment(text)
@@ -178,6 +178,19 @@ class Settings(tables.Tables):
             _put(data, path, value, text)
             sets.add(path)
         return self.make(data, self._source._replace(sets=frozenset(sets)))
+
+    def tables(self) -> dict[str, Any]:
+        """The tables as they were given, ``--set`` included: what ``make`` takes."""
+        return copy.deepcopy(self._data) or self.model_dump(mode="json", exclude_unset=True)
+
+    def reread(self) -> Settings:
+        """What the file says now, with what ``--set`` replaced. Raises ConfigError."""
+        if self._source.file is None:
+            return self
+        data, text = tomlfile.read(self._source.file)
+        for path in self._source.sets:
+            _put(data, path, _at(self._data, path), dotted(path))
+        return self.make(data, Source(self._source.file, tomlfile.lines(text), self._source.sets))
 
     # ---- within ----
 
@@ -233,6 +246,13 @@ def _assignment(text: str) -> tuple[KeyPath, Any]:
         if path:
             return path, tomlfile.value(text[at + 1 :].strip())
     raise ConfigError(f"{text!r} is not KEY=VALUE, such as limits.delay=2", file="--set")
+
+
+def _at(data: Mapping[str, Any], path: KeyPath) -> Any:
+    value: Any = data
+    for part in path:
+        value = value[part]
+    return value
 
 
 def _put(data: dict[str, Any], path: KeyPath, value: Any, text: str) -> None:

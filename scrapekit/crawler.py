@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, Protocol, overload
 
@@ -20,17 +19,21 @@ from scrapekit.callbacks import Callbacks
 from scrapekit.config import Settings, find_project, load
 from scrapekit.errors import ConfigError, FetchError, PipeClosed
 from scrapekit.fetcher import Fetcher, Sender
-from scrapekit.frontier import Batch, MemoryFrontier
+from scrapekit.files import Files
+from scrapekit.frontier import MemoryFrontier
 from scrapekit.headers import Headers
 from scrapekit.http import Client, Names, Resolver
 from scrapekit.keeper import Call, Keeper, call_here
 from scrapekit.kernel import Alarm, steady_clock
 from scrapekit.pages import Pages
+from scrapekit.record import Record
 from scrapekit.registry import HostRegistry
+from scrapekit.reload import follow
 from scrapekit.scheduler import Bounds, Scheduler
-from scrapekit.sinks import ListSink, RunFolder, Sink, check_targets, open_sink, write_each
+from scrapekit.sinks import ListSink, RunFolder, Sink, check_targets, open_sink
 from scrapekit.spider import Spider
 from scrapekit.stats import Stats, View
+from scrapekit.tables import Limits
 from scrapekit.url import split
 
 
@@ -69,8 +72,7 @@ class Crawl:
     ) -> None:
         self.spider, self.settings, self.stats = spider, settings, Stats()
         self._bounds = bounds or Bounds(max_failures=settings.crawl.max_failures)
-        self._run, self._sinks = run, list(sinks)
-        self._rejected: Sink | None = None
+        self._run, self._files = run, Files(run, sinks)
         self._clock = clock or steady_clock()
         self._resolver: Names = network.resolver if network else Resolver(settings.resolve)
         self._client: Wire = network.client() if network else Client(self._resolver)
@@ -85,21 +87,22 @@ class Crawl:
         Raises ConfigError for a first request that may not be sent as things are set up, and SinkError if items cannot
         be written any more; the files are closed properly all the same.
         """
-        with ExitStack() as open_things:
-            self._open_files(open_things)
-            executor = open_things.enter_context(ThreadPoolExecutor(1, thread_name_prefix="scrapekit-keeper"))
+        with self._files, ThreadPoolExecutor(1, thread_name_prefix="scrapekit-keeper") as executor:
 
             async def in_its_thread(function: Callable[..., Any], *arguments: Any) -> Any:
                 return await curio.run_in_executor(executor, function, *arguments)
 
-            scheduler = self._scheduler = self._compose(in_its_thread if self._run else call_here)
             self.stats.started = began = self._clock()
+            self._files.open_ledger(self.spider.name, self.settings, began)
+            scheduler = self._scheduler = self._compose(in_its_thread if self._run else call_here)
+            follower = await curio.spawn(follow, self.settings, self._take_over)
             try:
                 await self._tell_spider("opened")
                 await scheduler.run()
             finally:
                 self.stats.duration = self._clock() - began
                 self.stats.end = scheduler.end or "aborted"
+                await follower.cancel()
                 await self._close()
         self._raise_if_broken(scheduler)
         return self.stats
@@ -117,8 +120,8 @@ class Crawl:
 
     def _compose(self, call: Call) -> Scheduler:
         settings, stats, clock = self.settings, self.stats, self._clock
-        registry = HostRegistry(
-            limits_for=lambda host: settings.limits_for(host, self.spider.name),
+        registry = self._registry = HostRegistry(
+            limits_for=self._limits_for,
             agent=settings.identity.name,
             address_of=self._address_of,
             has_idle=self._client.has_idle,
@@ -128,7 +131,7 @@ class Crawl:
         keeper = Keeper(
             frontier,
             registry,
-            write=self._write,
+            write=self._files.write,
             stats=stats,
             clock=clock,
             changed=alarm,
@@ -141,9 +144,9 @@ class Crawl:
             self.spider,
             self._callbacks,
             known=keeper.knows,
-            check_host=lambda host: settings.check_host(host, self.spider.name),
+            check_host=self._check_host,
             stats=stats,
-            max_depth=settings.crawl.max_depth,
+            limits_for=self._limits_for,
         )
         fetcher = Fetcher(
             self._client,
@@ -161,39 +164,41 @@ class Crawl:
             stats=stats,
             clock=clock,
             alarm=alarm,
+            record=Record(self._files.ledger, agent=settings.identity.name),
             slots=settings.crawl.concurrency,
             max_wait=settings.crawl.max_wait,
             bounds=self._bounds,
         )
 
-    def _open_files(self, open_things: ExitStack) -> None:
-        if self._run is not None:
-            self._sinks.insert(0, self._run.open_items())
-            self._rejected = self._run.open_rejected()
-            open_things.callback(self._rejected.close)
-            handler = self._run.log_handler()
-            open_things.callback(handler.close)
-            root = logging.getLogger()  # so that loggers of the user's own are heard too
-            root.addHandler(handler)
-            open_things.callback(root.removeHandler, handler)
-        for sink in self._sinks:
-            open_things.callback(sink.close)
+    def _limits_for(self, host: str) -> Limits:
+        return self.settings.limits_for(host, self.spider.name)
 
-    def _write(self, batch: Batch) -> None:
-        parts: list[tuple[Sink, list[Any]]] = [(sink, batch.items) for sink in self._sinks if batch.items]
-        if self._rejected is not None and batch.rejected:
-            parts.append((self._rejected, batch.rejected))
-        write_each(parts)
+    def _check_host(self, host: str) -> None:
+        self.settings.check_host(host, self.spider.name)
+
+    async def _take_over(self, settings: Settings) -> None:
+        """Go by changed settings from now on."""
+        self.settings = settings
+        if self._files.ledger is not None:
+            self._files.ledger.settings(settings.tables(), now=self._clock())
+        self._registry.relimit(self._clock())
+        if self._scheduler is not None:
+            await self._scheduler.relimit(settings.crawl.concurrency, settings.crawl.max_wait)
 
     async def _close(self) -> None:
         """Tell the spider, and let go of the network; also when the crawl is being aborted."""
-        async with curio.disable_cancellation():
+        try:
             await self._tell_spider("closed", self.stats.end)
-            await self._client.close()
-            if isinstance(self._resolver, Resolver):
-                await self._resolver.close()
-            if self._run is not None:
-                self._run.write_stats(self.stats.to_dict())
+        finally:
+            async with curio.disable_cancellation():
+                await self._let_go()
+
+    async def _let_go(self) -> None:
+        await self._client.close()
+        if isinstance(self._resolver, Resolver):
+            await self._resolver.close()
+        if self._run is not None:
+            self._run.write_stats(self.stats.to_dict())
 
     async def _tell_spider(self, method: str, *arguments: Any) -> None:
         error = await self._callbacks.run(method, *arguments, take=lambda value: None)
@@ -279,9 +284,7 @@ def prepare_crawl(
     settings = settings or _found_settings()
     made = spider if isinstance(spider, Spider) else spider(**(arguments or {}))
     targets = [output] if isinstance(output, (str, Path)) else output
-    check_targets(
-        [target for target in targets if isinstance(target, (str, Path))], overwrite=overwrite, append=append
-    )
+    check_targets([target for target in targets if isinstance(target, (str, Path))], overwrite=overwrite, append=append)
     bounds.setdefault("max_failures", settings.crawl.max_failures)
     wants_folder = keep if keep is not None else network is None
     run = RunFolder.create(settings.root, made.name) if wants_folder else None

@@ -12,6 +12,7 @@
         RobotsUnreachable    robots.txt could not be read, so nothing may be fetched
         ResolveFailed        the name has no address
         ConnectFailed        TCP: refused, unreachable, reset
+        HostDown             it has not answered for so long that it is given up
         TLSFailed            which check failed; not tried again
         ProxyFailed          the proxy, not the site
         FetchTimeout         a deadline passed
@@ -161,6 +162,12 @@ class ConnectFailed(FetchError):
     """TCP: refused, unreachable, reset, or closed without a byte."""
 
     phase, label = "connect", "connection"
+
+
+class HostDown(FetchError):
+    """The host has not answered for so long that all that waits there is given up."""
+
+    phase, label = "connect", "host down"
 
 
 class TLSFailed(FetchError):

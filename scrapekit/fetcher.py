@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from scrapekit.errors import BadStatus, FetchError
 from scrapekit.frontier import PutBack
 from scrapekit.headers import Headers
-from scrapekit.hosts import Turn
+from scrapekit.hosts import UNHEARD, Heard, Turn
 from scrapekit.http import Deadlines, Reply
 from scrapekit.http.cookies import CookieJar
 from scrapekit.http.redirect import next_hop
@@ -22,7 +22,7 @@ from scrapekit.origins import MAX_HOPS as ROBOTS_HOPS
 from scrapekit.origins import closes
 from scrapekit.request import Request
 from scrapekit.response import Response
-from scrapekit.retry import ASKS_FOR_PAUSE, RETRY, pause_before_retry, pause_of_host, retry_after
+from scrapekit.retry import RETRY, pause_before_retry, retry_after
 from scrapekit.url import host_of
 
 #: What we would like to have; a request's own Accept goes before it.
@@ -51,27 +51,18 @@ class Sender(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """The whole host is to be left alone until then."""
-
-    until: float
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
     """What became of a turn: exactly one of ``response``, ``error`` and ``put_back`` is set.
 
-    ``error`` is final; ``cause`` says why a row is put back for another try, and is None for a hop.
+    ``error`` is final; ``cause`` says why a row is put back for another try, and is None for a hop. ``heard`` is what
+    the host is judged by.
     """
 
     response: Response | None = None
     error: FetchError | None = None
     put_back: PutBack | None = None
     cause: FetchError | None = None
-    rest: Rest | None = None
-    status: int = 0
-    wire_bytes: int = 0
+    heard: Heard = UNHEARD
 
 
 class Fetcher:
@@ -127,7 +118,7 @@ class Fetcher:
         except FetchError as error:
             return self._failed(turn, request, error, reply)
         if hop is not None:
-            return Result(put_back=hop, status=reply.status, wire_bytes=reply.wire_bytes)
+            return Result(put_back=hop, heard=_heard(turn, reply))
         return self._answered(turn, request, reply, began)
 
     def _outgoing(self, request: Request, limits: Headers) -> Headers:
@@ -198,31 +189,26 @@ class Fetcher:
         else:
             good = reply.status < 400 or reply.status in self._accepted(row.request)
         if good:
-            return Result(response=response, status=reply.status, wire_bytes=reply.wire_bytes)
+            return Result(response=response, heard=_heard(turn, reply))
         error = BadStatus(reply.status, response=response, url=request.url, host=turn.host.name, address=reply.address)
         return self._failed(turn, request, error, reply)
 
     def _failed(self, turn: Turn, request: Request, error: FetchError, reply: Reply | None = None) -> Result:
         row, now = turn.row, self._clock()
-        status, wire_bytes = (reply.status, reply.wire_bytes) if reply else (0, 0)
+        heard = _heard(turn, reply, error)
         if error.reused and request.repeatable and row.id not in self._cut:
             # A kept-alive connection was closed under us: no try of the request's, and no fault of the site's.
             self._cut.add(row.id)
-            return Result(put_back=PutBack(row, replace(row, not_before=0.0)), cause=error)
+            again = PutBack(row, replace(row, not_before=0.0))
+            return Result(put_back=again, cause=error, heard=replace(heard, error=None))
         self._cut.discard(row.id)
         pause = pause_before_retry(error, attempt=row.attempt + 1, repeatable=request.repeatable)
-        if pause is not None:
-            pause += pause * JITTER * self._random.random()
-        asked = self._asked(turn, reply) if status in RETRY else None
-        rest = None
-        if asked:
-            rest = Rest(now + asked, "Retry-After")
-        elif status in ASKS_FOR_PAUSE:
-            rest = Rest(now + (pause or pause_of_host(status, attempt=row.attempt + 1)), f"back-off after {status}")
         if pause is None:
-            return Result(error=error, rest=rest, status=status, wire_bytes=wire_bytes)
+            return Result(error=error, heard=heard)
+        asked = self._asked(turn, reply) if heard.status in RETRY else None
+        pause += pause * JITTER * self._random.random()
         later = replace(row, attempt=row.attempt + 1, not_before=now + (asked or pause))
-        return Result(put_back=PutBack(row, later), cause=error, rest=rest, status=status, wire_bytes=wire_bytes)
+        return Result(put_back=PutBack(row, later), cause=error, heard=heard)
 
     def _asked(self, turn: Turn, reply: Reply | None) -> float | None:
         """Seconds that the answer asks us to wait, as far as the settings let it; None or 0 for none."""
@@ -231,6 +217,13 @@ class Fetcher:
 
     def _accepted(self, request: Request) -> frozenset[int]:
         return self._accept_status | request.accept_status
+
+
+def _heard(turn: Turn, reply: Reply | None, error: FetchError | None = None) -> Heard:
+    is_page = turn.robots_of is None
+    if reply is None:
+        return Heard(error=error, address=error.address if error else "", is_page=is_page)
+    return Heard(reply.status, reply.headers, reply.wire_bytes, reply.address, error, is_page)
 
 
 def _cookie_field(kept: str | None, written: str | None, own: tuple[tuple[str, str], ...]) -> str:

@@ -1,52 +1,57 @@
-"""Per host: a semaphore, the time it opens next, its origins' robots rules, its window of requests.
+"""Per host: a semaphore, the time it opens next, its budget, its origins' robots rules, its window of requests.
 
-Values only: the registry (``registry.py``) moves them. No I/O and no await; the clock is handed in.
+What a host knows of itself; the registry (``registry.py``) sees to who is served. No I/O, no await; the clock is handed
+in.
 """
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from scrapekit import throttle
-from scrapekit.frontier import HostState, Row
+from scrapekit import hours
+from scrapekit.budget import Budget
+from scrapekit.circuit import Circuit, is_failure
+from scrapekit.errors import FetchError, HostDown
+from scrapekit.frontier import HostState, Lease, Outcome, Row
+from scrapekit.headers import Headers
 from scrapekit.origins import Origin
+from scrapekit.suffixes import registrable
 from scrapekit.tables import Limits
+from scrapekit.throttle import FREE, Pause, Throttle
+from scrapekit.url import split_host
+from scrapekit.window import NEVER, Window
 
-NEVER: Final = math.inf
-_FIRST: Final = (0, 0)
+_NO_HEADERS: Final = Headers()
 
 
 class Semaphore:
-    """Permits of one host. It is the cap, never the waiting room: nobody ever waits for it."""
+    """Permits of one host. It is the cap, never the waiting room: nobody ever waits for it.
 
-    __slots__ = ("_free", "size")
+    ``size`` may change at any time; what is out beyond it comes back by itself.
+    """
+
+    __slots__ = ("size", "taken")
 
     def __init__(self, size: int) -> None:
-        self.size = self._free = size
+        self.size, self.taken = size, 0
 
     @property
     def locked(self) -> bool:
         """Whether every permit is taken."""
-        return self._free <= 0
-
-    @property
-    def taken(self) -> int:
-        """How many permits are out."""
-        return self.size - self._free
+        return self.taken >= self.size
 
     def take(self) -> None:
         """One permit, of which there must be one."""
-        assert self._free > 0, "a permit was taken that was not there"
-        self._free -= 1
+        assert self.taken < self.size, "a permit was taken that was not there"
+        self.taken += 1
 
     def give_back(self) -> None:
         """One permit back."""
-        assert self._free < self.size, "a permit was given back twice"
-        self._free += 1
+        assert self.taken > 0, "a permit was given back twice"
+        self.taken -= 1
 
 
 @dataclass(slots=True, eq=False)
@@ -54,7 +59,8 @@ class Turn:
     """The right to send one request to one host now.
 
     ``due`` is the earliest time at which it might have been taken, ``rule`` what kept the host shut until then.
-    ``robots_of`` is set where the request is for an origin's robots.txt.
+    ``origin`` is the one whose robots.txt lets a page go, None where none was asked; ``robots_of`` the one whose
+    robots.txt is fetched.
     """
 
     host: Host
@@ -63,9 +69,23 @@ class Turn:
     due: float
     rule: str
     groups: tuple[Group, ...]
+    address: str
+    origin: Origin | None
     robots_of: Origin | None = None
     connecting: bool = False
     sent_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that ends without a send: with ``error`` where it failed, with the line of the robots.txt that says no."""
+
+    row: Row
+    outcome: Outcome
+    reason: str
+    error: FetchError | None = None
+    digest: str = ""
+    line: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -88,7 +108,7 @@ class Group:
         """When one of its hosts may send, as far as the others go; NEVER while one of them must send or end first."""
         if self.in_flight >= host.limits.concurrency * self.share:
             return NEVER
-        pause = host.pause().seconds
+        pause = host.throttle.pause().seconds
         if pause and self.unsent:
             return NEVER
         return self.last_sent + pause / self.share
@@ -99,39 +119,61 @@ class Group:
         return not (self.in_flight or self.waiting)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came back from one send, as far as it bears on how the host is approached next; ``size`` in bytes."""
+
+    status: int = 0
+    headers: Headers = _NO_HEADERS
+    size: int = 0
+    address: str = ""
+    error: FetchError | None = None
+    is_page: bool = True
+
+
+UNHEARD: Final = Heard()
+
+
 class Host:
     """One leased host.
 
-    ``unsent`` shuts it from the taking of a turn until its first byte is out; ``naming`` while its name is looked up;
-    ``looked_up`` lets the next turn go whatever the look-up found.
+    It opens at the latest of: the last send and its pause, the rest that it asked for, the end of its circuit's rest,
+    and the hours at which it may be visited. ``unsent`` shuts it from the taking of a turn until its first byte is out,
+    ``naming`` while its name is looked up; ``looked_up`` lets the next turn go whatever the look-up found.
+
     ``held`` are the ids of its rows that are in the window, parked, in flight, or ended and not yet committed;
     ``backlog`` counts those that wait in the frontier beyond them. ``errands`` are requests for robots.txt, with the
     time of each; they go before all else.
     """
 
-    name: str
-    token: int
-    limits: Limits
-    permits: Semaphore
-    opens_at: float
-    rule: str
-    origins: dict[str, Origin]
-    backlog: int = 0
-    unsent: bool = False
-    naming: bool = False
-    looked_up: bool = False
-    refilling: bool = False
-    last_sent: float = 0.0
-    crawl_delay: float | None = None
-    domain: str = ""
-    groups: tuple[Group, ...] = ()
-    held: set[int] = field(default_factory=set)
-    window: Window = field(default_factory=lambda: Window())
-    errands: list[tuple[float, int, Row, Origin]] = field(default_factory=list)
-    #: Which of its entries in the line is the live one, and for what time it stands there.
-    entry: int = 0
-    placed_at: float = NEVER
+    __slots__ = (
+        "backlog", "budget", "circuit", "domain", "entry", "errands", "groups", "held", "last_sent", "limits",
+        "looked_up", "name", "naming", "opens_at", "origins", "paced", "permits", "placed_at", "refilling", "rule",
+        "throttle", "token", "unsent", "window",
+    )  # fmt: skip
+
+    def __init__(self, lease: Lease, limits: Limits, *, random: Callable[[], float]) -> None:
+        self.name, self.token, self.limits = lease.host, lease.token, limits
+        memory: dict[str, Any] = lease.state.memory or {}
+        self.throttle = Throttle.from_state(memory.get("throttle", {}), limits, random=random)
+        self.circuit = Circuit.from_state(memory.get("circuit", {}), limits)
+        self.budget = Budget.from_state(memory.get("budget", {}), limits)
+        self.origins: dict[str, Origin] = memory.get("origins", {})
+        self.last_sent: float = memory.get("last_sent", 0.0)
+        self.permits = Semaphore(limits.concurrency)
+        self.domain = registrable(split_host(self.name)[0]) if limits.per_domain else ""
+        self.groups: tuple[Group, ...] = ()
+        self.backlog = lease.waiting - len(lease.rows)
+        self.unsent = self.naming = self.looked_up = self.refilling = False
+        self.held: set[int] = set()
+        self.window = Window()
+        self.errands: list[tuple[float, int, Row, Origin]] = []
+        #: Which of its entries in the line is the live one, and for what time it stands there.
+        self.entry, self.placed_at = 0, NEVER
+        self.opens_at, self.rule = 0.0, FREE
+        #: Until when the last send's pause holds, or whatever the host was left with; and by which rule.
+        self.paced = Pause(lease.state.opens_at, lease.state.rule or FREE)
+        self.reckon()
 
     def __repr__(self) -> str:
         return f"<Host {self.name} {self.permits.taken}/{self.permits.size} out, {self.waiting} waiting>"
@@ -152,78 +194,94 @@ class Host:
 
     def opening(self) -> float:
         """When a turn could next be taken; NEVER while a permit, an answer or an address must come first."""
-        if self.unsent or self.naming or self.permits.locked:
+        if self.unsent or self.naming or self.permits.locked or self.budget.must_wait(self.permits.taken):
             return NEVER
         errand = self.errands[0][0] if self.errands else NEVER
         return max(self.opens_at, min(errand, self.window.earliest()))
 
-    def shut_until(self, when: float, rule: str) -> None:
-        """Open no sooner than this."""
-        if when > self.opens_at:
-            self.opens_at, self.rule = when, rule
+    # -- what happens to it
 
-    def pause(self) -> throttle.Pause:
-        """The least time from one start to the next."""
-        limits = self.limits
-        return throttle.pause(delay=limits.delay, crawl_delay=self.crawl_delay, max_crawl_delay=limits.max_crawl_delay)
+    def sent(self, now: float) -> None:
+        """Something goes out, or should have: from here the pause counts."""
+        self.unsent, self.last_sent = False, now
+        self.budget.sent(now)
+        self.paced = Pause(now + self.throttle.gap(), self.throttle.pause().rule)
+        self.reckon()
 
-    def learn_delay(self, agent: str) -> None:
-        """Take the longest Crawl-delay of the origins, and hold it from the last send on."""
-        delays = [delay for origin in self.origins.values() if (delay := origin.delay(agent)) is not None]
-        self.crawl_delay = max(delays, default=None) if self.limits.robots == "obey" else None
-        pause = self.pause()
-        self.shut_until(self.last_sent + pause.seconds, pause.rule)
+    def heard(self, now: float, *, began: float, sent: float | None, heard: Heard) -> None:
+        """Something came back, or nothing did."""
+        error = heard.error
+        if heard.status and sent is not None:
+            self.throttle.answered(now, sent=sent, status=heard.status, headers=heard.headers)
+            self.circuit.answered()
+        elif error is not None:
+            self.throttle.failed(now, sent=sent)
+            if is_failure(error):
+                self.circuit.failed(now, began=began)
+        good = 0 < heard.status < 400
+        self.budget.spent(pages=good and heard.is_page, size=heard.size, errors=not good)
+        self.reckon()
+
+    def apply(self, limits: Limits, agent: str) -> None:
+        """Go by other settings from now on; a pause that had begun is measured anew."""
+        self.limits = limits
+        self.throttle.apply(limits)
+        self.budget.apply(limits)
+        self.circuit.terms = limits
+        self.learn(agent)
+
+    def learn(self, agent: str) -> list[Pause]:
+        """Take what the origins' robots.txt ask for, from the last send on; gives what is beyond the cap."""
+        beyond = []
+        if self.limits.robots == "obey":
+            known = [origin.rules for origin in self.origins.values() if origin.rules is not None]
+            rates = [rate for rules in known if (rate := rules.request_rate(agent)) is not None]
+            delays = [delay for rules in known if (delay := rules.delay(agent)) is not None]
+            slowest = max(rates, key=lambda rate: rate.seconds / rate.requests, default=None)
+            news = self.throttle.learn(crawl_delay=max(delays, default=None), request_rate=slowest)
+            beyond = [news] if news is not None else []
+        if self.last_sent:
+            pause = self.throttle.pause()
+            self.paced = Pause(self.last_sent + pause.seconds, pause.rule)
+        self.reckon()
+        return beyond
+
+    def shut_outside_hours(self, now: float, agent: str) -> bool:
+        """Whether it may not be visited at this hour; then it opens at the next that is welcome."""
+        limits = [self.limits.visit] if self.limits.visit is not None else []
+        if self.limits.robots == "obey":
+            times = [rules.visit_time(agent) for o in self.origins.values() if (rules := o.rules) is not None]
+            limits += [hours.of_robots(time) for time in times if time is not None]
+        opens = hours.opens(now, limits) if limits else now
+        if opens > now:
+            self.opens_at, self.rule = max(self.opens_at, opens), "visiting hours"
+        return opens > now
+
+    @property
+    def down(self) -> HostDown | None:
+        """Why everything that waits here is given up, if it is."""
+        if not self.circuit.down:
+            return None
+        return HostDown(f"{self.name} did not answer {self.circuit.failures} times in a row", host=self.name)
+
+    def reckon(self) -> None:
+        """When it opens and how many may be out, from all that is known."""
+        rest = self.throttle.resting
+        until, rule = self.paced.seconds, self.paced.rule
+        if rest.until > until:
+            until, rule = rest.until, rest.rule
+        if self.circuit.opens_at > until:
+            until, rule = self.circuit.opens_at, "circuit"
+        self.opens_at, self.rule = until, rule
+        self.permits.size = 1 if self.circuit.open else self.throttle.concurrency()
 
     def state(self) -> HostState:
         """What whoever leases the host next must know."""
-        return HostState(self.opens_at, self.rule, self.origins)
-
-
-class Window:
-    """The rows of one host that are in memory and wait: those that may go, in their order, and those for later."""
-
-    __slots__ = ("_later", "_ready", "_worst")
-
-    def __init__(self) -> None:
-        self._ready: list[tuple[int, int, Row]] = []
-        self._later: list[tuple[float, int, int, Row]] = []
-        self._worst = _FIRST  # the last key among the ready: what is popped is always the first
-
-    def __len__(self) -> int:
-        return len(self._ready) + len(self._later)
-
-    def put(self, row: Row, now: float) -> None:
-        """Take one in."""
-        if row.not_before > now:
-            heapq.heappush(self._later, (row.not_before, *row.key, row))
-        else:
-            self._make_ready(row)
-
-    def pop(self, now: float) -> Row | None:
-        """The next that may go now."""
-        while self._later and self._later[0][0] <= now:
-            self._make_ready(heapq.heappop(self._later)[-1])
-        return heapq.heappop(self._ready)[-1] if self._ready else None
-
-    def earliest(self) -> float:
-        """When the first of them may go."""
-        if self._ready:
-            return 0.0
-        return self._later[0][0] if self._later else NEVER
-
-    def full(self, size: int) -> bool:
-        """Whether there are so many already."""
-        return len(self) >= size
-
-    def ready(self) -> int:
-        """How many may go, as far as is known."""
-        return len(self._ready)
-
-    def yields_to(self, row: Row) -> bool:
-        """Whether this row goes before some that are here."""
-        return bool(self._ready) and row.key < self._worst
-
-    def _make_ready(self, row: Row) -> None:
-        key = row.key
-        self._worst = max(self._worst, key) if self._ready else key
-        heapq.heappush(self._ready, (*key, row))
+        memory = {
+            "throttle": self.throttle.to_state(),
+            "circuit": self.circuit.to_state(),
+            "budget": self.budget.to_state(),
+            "origins": self.origins,
+            "last_sent": self.last_sent,
+        }
+        return HostState(self.opens_at, self.rule, memory)

@@ -30,10 +30,11 @@ from scrapekit.frontier import (
     Row,
     Want,
 )
-from scrapekit.hosts import NEVER
 from scrapekit.kernel import Alarm
 from scrapekit.registry import HostRegistry
+from scrapekit.request import Request
 from scrapekit.stats import Stats
+from scrapekit.window import NEVER
 
 #: The longest that an outcome waits for its commit, in seconds.
 INTERVAL: Final = 0.1
@@ -103,7 +104,7 @@ class Keeper:
 
     @property
     def ask_at(self) -> float:
-        """When to ask for more hosts: as soon as the next one opens, if there is room for it; NEVER if there is none."""
+        """When to ask for more hosts: as soon as one opens and there is room for it; NEVER if there is none."""
         if self._ask_at != NEVER and self._registry.crowd >= self._workbench:
             return max(self._ask_at, self._visited_at + CROWDED)
         return self._ask_at
@@ -123,9 +124,9 @@ class Keeper:
         """How many items there are so far, committed or not."""
         return self._stats.items + len(self._batch.items) + (len(self._out.items) if self._out else 0)
 
-    def knows(self, found: Found) -> bool:
+    def knows(self, request: Request, fingerprint: bytes) -> bool:
         """Whether this is certainly a duplicate; it is counted as one then."""
-        if found.request.dont_filter or found.fingerprint not in self._frontier.known:
+        if request.dont_filter or fingerprint not in self._frontier.known:
             return False
         self._stats.duplicates += 1
         return True

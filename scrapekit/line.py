@@ -12,7 +12,8 @@ from collections import deque
 from itertools import count
 from typing import Final
 
-from scrapekit.hosts import NEVER, Group, Host
+from scrapekit.hosts import Group, Host
+from scrapekit.window import NEVER
 
 #: Where slots are short, each doubling of a host's backlog puts it this many seconds ahead in the line: the largest
 #: backlog decides when a crawl ends, and yet no host waits behind a larger one for long.

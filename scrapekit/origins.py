@@ -7,10 +7,10 @@ everything, and what cannot be reached (5xx, network errors, and to be politer t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from scrapekit import robots
-from scrapekit.errors import BadStatus, Disallowed, FetchError, RobotsUnreachable
+from scrapekit.errors import BadStatus, FetchError, RobotsUnreachable
 from scrapekit.frontier import Row
 from scrapekit.request import Request
 
@@ -19,6 +19,11 @@ MAX_AGE: Final = 24 * 3600.0
 #: As many redirects are followed (RFC 9309 §2.3.1.2).
 MAX_HOPS: Final = 5
 
+#: From this age on a new one is asked for, while the old one is in force still. Seconds.
+STALE: Final = MAX_AGE / 2
+#: Where that cannot be read, it is tried again after so many seconds.
+AGAIN: Final = 3600.0
+
 ALLOW_ALL: Final = robots.parse(b"")
 
 
@@ -26,13 +31,16 @@ ALLOW_ALL: Final = robots.parse(b"")
 class Origin:
     """What is known of one origin's robots.txt.
 
-    ``rules`` are in force until ``expires``; ``error`` stands once the origin was given up. ``asked`` is true from the
+    ``rules`` are in force until ``expires``, and asked for again from ``stale_at`` on; ``digest`` names them in the
+    ledger. ``error`` stands once the origin was given up. ``asked`` is true from the
     moment the file is asked for until it is known; rows that need it meanwhile are ``parked``.
     """
 
     name: str
     rules: robots.Robots | None = None
     expires: float = 0.0
+    digest: str = ""
+    stale_at: float = 0.0
     error: FetchError | None = None
     asked: bool = False
     parked: list[Row] = field(default_factory=list)
@@ -41,15 +49,14 @@ class Origin:
         """Whether there are rules, or the certainty that there will be none."""
         return self.error is not None or (self.rules is not None and now < self.expires)
 
-    def refusal(self, request: Request, agent: str) -> FetchError | None:
-        """Why this request may not go: Disallowed with the rule's line, the error that closed the origin, or None."""
-        if self.error is not None:
-            return self.error
+    def goes_stale(self, now: float) -> bool:
+        """Whether the copy in force is so old that a new one should be asked for, and nobody has."""
+        return self.error is None and now >= self.stale_at and not self.asked
+
+    def verdict(self, request: Request, agent: str) -> robots.Verdict:
+        """What the rules in force say of a request."""
         assert self.rules is not None
-        verdict = self.rules.verdict(agent, request.url)
-        if verdict.allowed:
-            return None
-        return Disallowed(f"robots.txt line {verdict.line}: {verdict.rule}", url=request.url)
+        return self.rules.verdict(agent, request.url)
 
     def delay(self, agent: str) -> float | None:
         """The Crawl-delay for us, in seconds."""
@@ -62,10 +69,16 @@ class Origin:
     def learn(self, status: int, body: bytes, now: float) -> None:
         """Take the final answer of a request for the file."""
         self.rules = robots.parse(body) if 200 <= status < 300 else ALLOW_ALL
-        self.expires, self.error = now + MAX_AGE, None
+        self.expires, self.stale_at, self.error = now + MAX_AGE, now + STALE, None
 
-    def give_up(self, error: FetchError) -> None:
-        """Close the origin: nothing could be read. A host that does not answer ends with the error itself."""
+    def give_up(self, error: FetchError, now: float) -> None:
+        """Close the origin: nothing could be read. A host that does not answer ends with the error itself.
+
+        A copy that is not too old is used meanwhile, and a new one asked for again some time later.
+        """
+        if self.rules is not None and now < self.expires:
+            self.stale_at = now + AGAIN
+            return
         if isinstance(error, BadStatus):
             error = RobotsUnreachable(f"robots.txt answers {error.status}", url=f"{self.name}/robots.txt")
         self.error = error
@@ -75,12 +88,6 @@ class Origin:
         self.asked = False
         rows, self.parked = self.parked, []
         return rows
-
-    def remember(self) -> dict[str, Any] | None:
-        """What the next lease of the host should know."""
-        if self.rules is None:
-            return None
-        return {"origin": self.name, "rules": self.rules, "expires": self.expires}
 
 
 def closes(status: int) -> bool:

@@ -23,6 +23,8 @@ from scrapekit.response import Response
 from scrapekit.sinks import Kept, keep, rejected
 from scrapekit.spider import Failure, Spider, allowed_hosts, callback_name
 from scrapekit.stats import Stats
+from scrapekit.tables import Limits
+from scrapekit.traps import Traps
 from scrapekit.url import host_of, is_below, origin_of, split_host
 
 log = logging.getLogger("scrapekit.crawl")
@@ -55,13 +57,13 @@ class Pages:
         spider: Spider,
         callbacks: Callbacks,
         *,
-        known: Callable[[Found], bool],
+        known: Callable[[Request, bytes], bool],
         check_host: Callable[[str], None],
         stats: Stats,
-        max_depth: int | None = None,
+        limits_for: Callable[[str], Limits],
     ) -> None:
         self._spider, self._callbacks, self._known, self._stats = spider, callbacks, known, stats
-        self._check_host, self._max_depth = check_host, max_depth
+        self._check_host, self._limits_for, self._traps = check_host, limits_for, Traps()
         self._domains = allowed_hosts(spider)
         self._refusals: dict[str, Refusal | None] = {}
         self._names: dict[Any, str] = {}
@@ -73,16 +75,17 @@ class Pages:
         Raises CallbackError for what is no request or what ``start()`` itself raises, and ConfigError for a host that
         may not be crawled.
         """
-        async with curio.meta.finalize(self._callbacks.each("start", self._first)) as links:
-            async for link in links:
-                self._check_host(link.host)
-                yield self._found(link, 0, None)
+        async with curio.meta.finalize(self._callbacks.each("start", self._first)) as requests:
+            async for request in requests:
+                self._check_host(host_of(request.url))
+                yield self._found(request, request.fingerprint(), 0, None)
 
-    def _first(self, value: Any) -> Found:
+    def _first(self, value: Any) -> Request:
         request = self._request(value, None) if isinstance(value, str) else value
         if not isinstance(request, Request):
             raise CallbackError(f"{self._spider!r}: start() gave {_shown(value)}: neither a Request nor a URL")
-        return self._link(request)
+        self._check_callbacks(request)
+        return request
 
     async def prepared(self, row: Row) -> Request | Refusal:
         """What the spider's ``prepare`` makes of a request, or the outcome that it gives it."""
@@ -118,13 +121,14 @@ class Pages:
 
     def refusal(self, request: Request, host: str) -> Refusal | None:
         """Why a request does not enter the frontier, as its outcome and reason."""
-        if self._max_depth is not None and request.depth > self._max_depth:
-            return Outcome.DROPPED, "depth"
         if host not in self._refusals:
             if len(self._refusals) >= HOSTS:
                 self._refusals.clear()
             self._refusals[host] = self._host_refusal(host)
-        return self._refusals[host]
+        refusal = self._refusals[host]
+        if refusal is None and (trap := self._traps.refusal(request.url, request.depth, self._limits_for(host))):
+            return Outcome.DROPPED, trap
+        return refusal
 
     def _host_refusal(self, host: str) -> Refusal | None:
         name = split_host(host)[0]
@@ -161,9 +165,10 @@ class Pages:
                 value = self._request(value, page)
             if isinstance(value, Request):
                 # Most links of a page are known: those cost a fingerprint, and nothing is built of them.
-                link = self._link(value)
-                if not known(link):
-                    found.append(self._found(link, depth, parent))
+                self._check_callbacks(value)
+                fingerprint = value.fingerprint()
+                if not known(value, fingerprint):
+                    found.append(self._found(value, fingerprint, depth, parent))
             else:
                 self._take_item(value, harvest)
 
@@ -188,20 +193,18 @@ class Pages:
         except BadURL as error:
             raise CallbackError(f"{self._spider!r} yielded a str that is no URL: {error}") from None
 
-    def _link(self, request: Request) -> Found:
-        """A request as it was yielded, its callbacks checked; enough to tell whether it is known."""
+    def _check_callbacks(self, request: Request) -> None:
+        """Learn the names of a request's callbacks. Raises CallbackError for what is no method of the spider."""
         for callback in (request.callback, request.errback):
             if callback is not None and callback not in self._names:
                 self._names[callback] = callback_name(self._spider, callback)
-        return Found(request, host_of(request.url), request.fingerprint())
 
-    def _found(self, link: Found, depth: int, parent: str | None) -> Found:
-        """A link as it goes into the frontier."""
-        request = link.request
+    def _found(self, request: Request, fingerprint: bytes, depth: int, parent: str | None) -> Found:
+        """A request as it goes into the frontier."""
         callback = None if request.callback is None else self._names[request.callback]
         errback = None if request.errback is None else self._names[request.errback]
-        bound = request.bound(callback, errback, depth, parent)
-        return Found(bound, link.host, link.fingerprint, *(self.refusal(bound, link.host) or (None, "")))
+        bound, host = request.bound(callback, errback, depth, parent), host_of(request.url)
+        return Found(bound, host, fingerprint, *(self.refusal(bound, host) or (None, "")))
 
     def _read_notes(self, response: Response, harvest: Harvest) -> None:
         """What the response noted of items that it could not give."""

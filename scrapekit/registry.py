@@ -14,19 +14,24 @@ Invariants, for each host that this worker leases:
 from __future__ import annotations
 
 import heapq
+import logging
 from collections import deque
 from collections.abc import Callable
 from itertools import count
+from random import random
 from typing import Final
 
 from scrapekit.errors import FetchError
-from scrapekit.frontier import HostState, Lease, Row, Want
-from scrapekit.hosts import NEVER, Group, Host, Semaphore, Turn, Window
+from scrapekit.frontier import HostState, Lease, Outcome, Row, Want
+from scrapekit.hosts import Group, Heard, Host, Refused, Turn
 from scrapekit.line import Line
 from scrapekit.origins import Origin
-from scrapekit.suffixes import registrable
+from scrapekit.request import Request
 from scrapekit.tables import Limits
-from scrapekit.url import host_of, origin_of, split_host
+from scrapekit.url import host_of, origin_of
+from scrapekit.window import NEVER, Window
+
+log = logging.getLogger("scrapekit.crawl")
 
 #: Where others wait for a place on the workbench, a host that opens no sooner than this gives up its own. Seconds.
 SLEEPER: Final = 30.0
@@ -53,8 +58,9 @@ class HostRegistry:
         address_of: Callable[[str], str | None],
         has_idle: Callable[[str], bool],
         each: int,
+        random: Callable[[], float] = random,
     ) -> None:
-        self._limits_for, self._agent, self._each = limits_for, agent, each
+        self._limits_for, self._agent, self._each, self._random = limits_for, agent, each, random
         self._address_of, self._has_idle = address_of, has_idle
         self._hosts: dict[str, Host] = {}
         self._groups: dict[str, Group] = {}
@@ -63,7 +69,7 @@ class HostRegistry:
         self._hungry: dict[str, Host] = {}
         self._idle: dict[str, Host] = {}
         self._strays: dict[str, list[tuple[Row, Origin]]] = {}  # errands at hosts that are not leased yet
-        self.refused: deque[tuple[Row, FetchError]] = deque()
+        self.refused: deque[Refused] = deque()
         self.unresolved: deque[tuple[str, str]] = deque()
 
     def __repr__(self) -> str:
@@ -79,21 +85,8 @@ class HostRegistry:
 
     def add(self, lease: Lease, now: float) -> None:
         """Take a leased host onto the workbench, with the state that it was left with."""
-        limits = self._limits_for(lease.host)
-        state = lease.state
-        host = Host(
-            name=lease.host,
-            token=lease.token,
-            limits=limits,
-            permits=Semaphore(limits.concurrency),
-            opens_at=state.opens_at,
-            rule=state.rule,
-            origins=state.memory or {},
-            domain=registrable(split_host(lease.host)[0]) if limits.per_domain else "",
-            backlog=lease.waiting - len(lease.rows),
-        )
-        host.learn_delay(self._agent)
-        self._hosts[host.name] = host
+        host = self._hosts[lease.host] = Host(lease, self._limits_for(lease.host), random=self._random)
+        host.learn(self._agent)
         for row in lease.rows:
             host.held.add(row.id)
             host.window.put(row, now)
@@ -202,20 +195,20 @@ class HostRegistry:
 
     def sent(self, turn: Turn, now: float) -> None:
         """The first byte of a turn's request is out: from here the delay counts."""
-        host, turn.sent_at = turn.host, now
-        host.unsent, host.last_sent = False, now
+        turn.sent_at = now
+        turn.host.sent(now)
         for group in turn.groups:
             group.last_sent = now
             group.unsent -= 1
             self._line.settle(group, now)
-        pause = host.pause()
-        host.shut_until(now + pause.seconds, pause.rule)
-        self._settle(host, now)
+        self._settle(turn.host, now)
 
-    def ended(self, turn: Turn, now: float) -> None:
-        """A turn's exchange is over: its permit comes back. One that never sent costs the delay all the same."""
-        if turn.sent_at is None:
+    def ended(self, turn: Turn, heard: Heard, now: float) -> None:
+        """A turn's exchange is over: its permit comes back. One that never sent costs the pause all the same."""
+        sent = turn.sent_at
+        if sent is None:
             self.sent(turn, now)
+        turn.host.heard(now, began=turn.at, sent=sent, heard=heard)
         self._give_back(turn, now)
 
     def skipped(self, turn: Turn, now: float) -> None:
@@ -225,11 +218,11 @@ class HostRegistry:
             group.unsent -= 1
         self._give_back(turn, now)
 
-    def rest(self, host: str, until: float, rule: str, now: float) -> None:
-        """The host asked for a pause."""
-        if host in self._hosts:
-            self._hosts[host].shut_until(until, rule)
-            self._settle(self._hosts[host], now)
+    def relimit(self, now: float) -> None:
+        """The settings have changed: they hold from now on."""
+        for host in self._hosts.values():
+            host.apply(self._limits_for(host.name), self._agent)
+            self._settle(host, now)
 
     def resolved(self, host: str, now: float) -> None:
         """The look-up of a host's name is over, whatever it found: the next turn finds out."""
@@ -246,13 +239,20 @@ class HostRegistry:
         found = self._hosts.get(host)
         return found.opens_at if found is not None and not found.window else NEVER
 
+    def refusal(self, turn: Turn, request: Request) -> Refused | None:
+        """Why a turn's request, as it was prepared, may not go."""
+        return None if turn.origin is None else self._disallowed(turn.row, request, turn.origin)
+
     # -- robots.txt
 
     def robots_known(self, origin: Origin, status: int, body: bytes, now: float) -> None:
         """The file was read, or there is none: who waited for it may go."""
         origin.learn(status, body, now)
         host = self._hosts[host_of(origin.name)]
-        host.learn_delay(self._agent)
+        for beyond in host.learn(self._agent):
+            log.warning(
+                "%s asks for a %s of %g s, which counts as max_crawl_delay", host.name, beyond.rule, beyond.seconds
+            )
         for row in origin.unpark():
             host.window.put(row, now)
         self._settle(host, now)
@@ -268,10 +268,11 @@ class HostRegistry:
 
     def robots_failed(self, origin: Origin, error: FetchError, now: float) -> None:
         """The file cannot be read: nothing may be fetched from its origin."""
-        origin.give_up(error)
-        assert origin.error is not None
-        self.refused.extend((row, origin.error) for row in origin.unpark())
-        self._settle(self._hosts[host_of(origin.name)], now)
+        origin.give_up(error, now)
+        host = self._hosts[host_of(origin.name)]
+        for row in origin.unpark():
+            host.window.put(row, now)  # where each finds its refusal
+        self._settle(host, now)
 
     # -- what the display asks
 
@@ -313,7 +314,7 @@ class HostRegistry:
 
     def _turn(self, host: Host, now: float, may_connect: bool) -> Turn | None:
         """A turn at a host whose time has come, unless it turns out that something is wanting."""
-        row, origin = self._pick(host, now)
+        row, origin = (None, None) if host.shut_outside_hours(now, self._agent) else self._pick(host, now)
         if row is None:
             self._pass_on(host, now)
             return None
@@ -328,11 +329,12 @@ class HostRegistry:
             return None
         host.looked_up = False
         host.permits.take()
-        host.unsent = host.pause().seconds > 0
+        host.unsent = host.throttle.pause().seconds > 0
         for group in groups:
             group.in_flight += 1
             group.unsent += 1
-        return Turn(host, row, now, host.opens_at, host.rule, groups, origin, connecting)
+        allowing = None if host.limits.robots == "ignore" or origin else host.origins[origin_of(url)]
+        return Turn(host, row, now, host.opens_at, host.rule, groups, address or "", allowing, origin, connecting)
 
     def _hold_up(self, host: Host, url: str, address: str | None, shut: Group | None, now: float) -> None:
         """Say what a host waits for that could go but for its name, its group, or the right to connect."""
@@ -366,25 +368,48 @@ class HostRegistry:
         return group
 
     def _pick(self, host: Host, now: float) -> tuple[Row | None, Origin | None]:
-        """The next row that robots.txt lets go; or the errand that must go first, with its origin."""
+        """The next row that may go; or the errand that must go first, with its origin."""
         if host.errands and host.errands[0][0] <= now:
             _, _, row, origin = heapq.heappop(host.errands)
             return row, origin
         while (waiting := host.window.pop(now)) is not None:
+            refused = self._refusal(host, waiting, now)
+            if refused is not None:
+                self.refused.append(refused)
+                continue
             if host.limits.robots == "ignore":
                 return waiting, None
             name = origin_of(waiting.request.url)
             origin = host.origins.get(name) or host.origins.setdefault(name, Origin(name))
-            if not origin.knows(now):
-                origin.parked.append(waiting)
-                if not origin.asked:
-                    origin.asked = True
-                    return Row(next(self._errand_ids), host.name, origin.robots_request()), origin
-            elif (refusal := origin.refusal(waiting.request, self._agent)) is None:
-                return waiting, None
+            if origin.knows(now):
+                if not origin.goes_stale(now):
+                    return waiting, None
+                host.window.put(waiting, now)  # it may go by the copy that there is, after the new one was asked for
             else:
-                self.refused.append((waiting, refusal))
+                origin.parked.append(waiting)
+            if not origin.asked:
+                origin.asked = True
+                return Row(next(self._errand_ids), host.name, origin.robots_request()), origin
         return None, None
+
+    def _refusal(self, host: Host, row: Row, now: float) -> Refused | None:
+        """The outcome of a row that will not be sent, whenever its turn came."""
+        if (down := host.down) is not None:
+            return Refused(row, Outcome.FAILED, down.reason, down)
+        if (budget := host.budget.exceeded(now)) is not None:
+            return Refused(row, Outcome.DROPPED, budget)
+        origin = host.origins.get(origin_of(row.request.url)) if host.limits.robots == "obey" else None
+        if origin is None or not origin.knows(now):
+            return None
+        if origin.error is not None:
+            return Refused(row, Outcome.FAILED, origin.error.reason, origin.error)
+        return self._disallowed(row, row.request, origin)
+
+    def _disallowed(self, row: Row, request: Request, origin: Origin) -> Refused | None:
+        verdict = origin.verdict(request, self._agent)
+        if verdict.allowed:
+            return None
+        return Refused(row, Outcome.DISALLOWED, "robots.txt", digest=origin.digest, line=verdict.line)
 
     def _remove(self, host: Host) -> None:
         del self._hosts[host.name]

@@ -287,8 +287,11 @@ class Response:
         return self._requests(unique_urls(hrefs, self.base.join), callback, self._fields(fields))
 
     def _requests(self, urls: Iterable[str], callback: Callback, fields: dict[str, Any]) -> Iterator[Request]:
+        first = None
         for url in urls:
-            yield Request(url, callback, **fields)
+            # Those after the first are copies of it, at URLs that are canonical as they come.
+            first = request = first.at(url) if first is not None else Request(url, callback, **fields)
+            yield request
 
     def _fields(self, fields: dict[str, Any]) -> dict[str, Any]:
         if self.request is not None and self.request.jar:

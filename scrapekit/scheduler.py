@@ -17,17 +17,19 @@ from typing import Any, Final
 import curio
 import curio.meta
 
-from scrapekit.errors import Disallowed, FetchError, ScrapekitError, TooManyRedirects
+from scrapekit.errors import CallbackError, FetchError, ScrapekitError, SinkError, TooManyRedirects
 from scrapekit.fetcher import Fetcher, Result
 from scrapekit.frontier import Ended, Found, Outcome, Row
-from scrapekit.hosts import NEVER, Turn
+from scrapekit.hosts import UNHEARD, Turn
 from scrapekit.keeper import Keeper
 from scrapekit.kernel import Alarm
 from scrapekit.origins import Origin
-from scrapekit.pages import Harvest, Pages
+from scrapekit.pages import Harvest, Pages, Refusal
+from scrapekit.record import Record
 from scrapekit.registry import HostRegistry
 from scrapekit.request import Request
 from scrapekit.stats import HostView, Stats, View
+from scrapekit.window import NEVER
 
 log = logging.getLogger("scrapekit.crawl")
 
@@ -71,13 +73,14 @@ class Scheduler:
         stats: Stats,
         clock: Callable[[], float],
         alarm: Alarm,
+        record: Record,
         slots: int,
         max_wait: float,
         bounds: Bounds,
     ) -> None:
         self._registry, self._fetcher, self._keeper, self._pages = registry, fetcher, keeper, pages
         self._resolve, self._stats, self._clock, self._alarm = resolve, stats, clock, alarm
-        self._slots, self._max_wait, self._bounds = slots, max_wait, bounds
+        self._record, self._slots, self._max_wait, self._bounds = record, slots, max_wait, bounds
         self._began = clock()
         self._in_flight = self._connecting = self._pages_done = self._busy = 0
         self._feeding = True
@@ -105,6 +108,11 @@ class Scheduler:
         if not self.end:
             self.end = reason
             await self._alarm.ring()
+
+    async def relimit(self, slots: int, max_wait: float) -> None:
+        """The settings have changed: so many fetches at once, and so long a wait, from now on."""
+        self._slots, self._max_wait = slots, max_wait
+        await self._alarm.ring()
 
     def view(self, busiest: int = 8) -> View:
         """What the display shows."""
@@ -149,11 +157,13 @@ class Scheduler:
         """What a look for turns brings up besides: rows that may not go, names that are not known."""
         registry = self._registry
         while registry.refused:
-            row, error = registry.refused.popleft()
-            if isinstance(error, Disallowed):
-                await self._keeper.ended(Ended(row, Outcome.DISALLOWED, "robots.txt"), [], [], [])
+            refused = registry.refused.popleft()
+            self._record.refused(refused, self._clock())
+            if refused.error is not None:
+                await self._aside(group, self._give_up, refused.row, refused.error)
             else:
-                await self._aside(group, self._give_up, row, error)
+                log.info("%s %s: %s", refused.outcome.value, refused.row.request.url, refused.reason)
+                await self._hand_over(Ended(refused.row, refused.outcome, refused.reason), Harvest())
         while registry.unresolved:
             await self._aside(group, self._look_up, *registry.unresolved.popleft())
 
@@ -273,14 +283,32 @@ class Scheduler:
             if turn.robots_of is not None:
                 self._robots(turn.robots_of, turn.row, await self._send(turn, turn.row.request))
             elif isinstance(request := await self._pages.prepared(turn.row), Request):
-                await self._conclude(turn.row, await self._send(turn, request))
+                await self._send_prepared(turn, request)
             else:
-                self._registry.skipped(turn, self._clock())
-                self._stop_connecting(turn)
-                await self._hand_over(Ended(turn.row, *request), Harvest())
+                await self._skip(turn, request)
+        except SinkError as error:
+            # What cannot be put on record is not sent.
+            self.error = error
+            await self.stop("sink failed")
         finally:
             self._in_flight -= 1
             await self._alarm.ring()
+
+    async def _send_prepared(self, turn: Turn, request: Request) -> None:
+        """Send what the spider's ``prepare`` made of a row, if robots.txt lets that go too."""
+        if request is not turn.row.request and (refused := self._registry.refusal(turn, request)) is not None:
+            self._record.refused(refused, self._clock())
+            await self._skip(turn, (refused.outcome, refused.reason))
+        else:
+            await self._conclude(turn.row, await self._send(turn, request))
+
+    async def _skip(self, turn: Turn, end: Refusal) -> None:
+        """Give a turn back unused; its row ends all the same."""
+        self._registry.skipped(turn, self._clock())
+        self._stop_connecting(turn)
+        failed = end[0] is Outcome.FAILED
+        harvest = await self._pages.failed(turn.row.request, CallbackError(end[1])) if failed else Harvest()
+        await self._hand_over(Ended(turn.row, *end), harvest)
 
     async def _send(self, turn: Turn, request: Request) -> Result:
         async def on_sent() -> None:
@@ -290,13 +318,16 @@ class Scheduler:
             # The host's next opening is known only now.
             await self._alarm.ring()
 
+        heard = UNHEARD
+        handle = self._record.about_to_send(turn, request, self._clock())
         try:
             result = await self._fetcher.fetch(turn, request, on_sent)
-            if result.rest is not None:
-                self._registry.rest(turn.host.name, result.rest.until, result.rest.rule, self._clock())
+            heard = result.heard
         finally:
+            now = self._clock()
             self._stop_connecting(turn)
-            self._registry.ended(turn, self._clock())
+            self._registry.ended(turn, heard, now)
+            self._record.ended(handle, turn, heard, now)
         return result
 
     def _stop_connecting(self, turn: Turn) -> None:
@@ -306,9 +337,9 @@ class Scheduler:
 
     async def _conclude(self, row: Row, result: Result) -> None:
         """Hand over what became of a row."""
-        self._stats.bytes += result.wire_bytes
-        if result.status:
-            self._stats.statuses[result.status] += 1
+        self._stats.bytes += result.heard.size
+        if result.heard.status:
+            self._stats.statuses[result.heard.status] += 1
         if result.put_back is not None:
             await self._move(row, result)
         elif result.response is not None:
@@ -342,6 +373,7 @@ class Scheduler:
         if ended.row.request.parent is None:
             self._stats.starts += 1
             self._stats.starts_failed += ended.outcome is Outcome.FAILED
+        self._record.left_out(harvest.found, self._clock())
         await self._keeper.ended(ended, harvest.found, harvest.items, harvest.rejected)
         if self._bounds.fail_fast and (harvest.error or harvest.rejected):
             await self.stop("fail-fast")
@@ -349,17 +381,20 @@ class Scheduler:
     def _robots(self, origin: Origin, row: Row, result: Result) -> None:
         """Tell the registry what became of a request for robots.txt."""
         registry, now = self._registry, self._clock()
-        self._stats.bytes += result.wire_bytes
+        self._stats.bytes += result.heard.size
         if result.put_back is not None:
             registry.robots_put_back(origin, result.put_back.row, now)
         elif result.response is not None:
             registry.robots_known(origin, result.response.status, result.response.body, now)
+            self._record.robots(origin, now, status=result.response.status, body=result.response.body)
         elif isinstance(result.error, TooManyRedirects):
             # As if there were none (RFC 9309 §2.3.1.2).
             registry.robots_known(origin, 404, b"", now)
+            self._record.robots(origin, now, status=404)
         else:
             assert result.error is not None
             registry.robots_failed(origin, result.error, now)
+            self._record.robots(origin, now, status=result.heard.status, error=result.error.reason)
             log.warning("%s cannot be crawled: robots.txt: %s", origin.name, result.error)
 
     async def _look_up(self, host: str, url: str) -> None:

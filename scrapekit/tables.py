@@ -14,9 +14,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, StringConstraints
 
-from scrapekit import units
+from scrapekit import hours, units
 from scrapekit.errors import BadURL
 from scrapekit.headers import Headers, checked
+from scrapekit.hours import Hours
 from scrapekit.url import canonical_host
 
 #: RFC 9309 §2.2.1: a product token is made of these.
@@ -147,6 +148,14 @@ Text = Annotated[str, Field(strict=True)]
 Pattern = Annotated[str, BeforeValidator(_pattern)]
 
 
+def _hours(value: object) -> Hours | None:
+    if value is None or isinstance(value, Hours):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('must be hours, such as "01:00-05:00 Europe/Berlin"')
+    return hours.parse(value)
+
+
 class Table(BaseModel):
     """A table of the file."""
 
@@ -189,10 +198,6 @@ class Crawl(Table):
         default=None,
         description='More failed requests than this end the crawl: a count, or a share such as 0.1 or "10 %".',
     )
-    max_depth: Annotated[int, Field(strict=True, ge=0)] | None = Field(
-        default=None,
-        description="Links further than this from a start URL are dropped. None by default: a spider decides.",
-    )
     max_redirects: Annotated[int, Field(strict=True, ge=0)] = Field(
         default=10, description="Hops of one request; a longer chain is a loop more often than not."
     )
@@ -234,6 +239,46 @@ class Limits(Table):
     )
     robots_reason: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)] | None = Field(
         default=None, description="Why robots.txt may be ignored, such as the site's consent; kept with the run."
+    )
+    jitter: Annotated[float, Field(ge=0, le=10)] = Field(
+        default=0.0,
+        description="Each pause is stretched by a random part of it up to this: 0.5 makes 1 s last up to 1.5 s. Never "
+        "shortened.",
+    )
+    adaptive: Annotated[float, Field(ge=0, le=1000)] = Field(
+        default=0.0,
+        description="The pause is at least so many times as long as the host takes to answer; 0 is off.",
+    )
+    visit: Annotated[Hours | None, PlainValidator(_hours), PlainSerializer(lambda h: h and str(h))] = Field(
+        default=None,
+        description='Hours at which the host may be visited, such as "01:00-05:00 Europe/Berlin"; at any by default.',
+    )
+    max_pages: Annotated[int, Field(strict=True, ge=0)] | None = Field(
+        default=None, description="Pages fetched from one host in a run; what is beyond that is dropped."
+    )
+    max_bytes: Annotated[int, BeforeValidator(units.size), Field(ge=0)] | None = Field(
+        default=None, description="Bytes received from one host in a run, as they were sent."
+    )
+    max_errors: Annotated[int, Field(strict=True, ge=0)] | None = Field(
+        default=None, description="Tries that may fail at one host in a run."
+    )
+    max_time: Deadline | None = Field(default=None, description="Time from the first request to one host in a run.")
+    circuit_failures: Annotated[int, Field(strict=True, ge=0)] = Field(
+        default=5,
+        description="After so many failures in a row to connect or to answer, a host is left alone for a while; 0 is "
+        "never.",
+    )
+    circuit_trials: Count = Field(
+        default=3, description="So many trials that fail, and what waits at the host is given up: host down."
+    )
+    max_depth: Annotated[int, Field(strict=True, ge=0)] = Field(
+        default=100, description="Links further than this from a start are a trap, and dropped."
+    )
+    max_url: Count = Field(default=2000, description="Longer URLs, in characters, are a trap, and dropped.")
+    max_variations: Count = Field(
+        default=1000,
+        description="URLs of one path that differ in their query, digits apart; more are a trap, and dropped. Ten "
+        "times as many where all that differs is one number.",
     )
     per_address: Annotated[int, Field(strict=True, ge=0)] = Field(
         default=8,

@@ -48,6 +48,7 @@ KEPT: Final = 2 * MAX_SIZE + 4
 MOST: Final = 200
 #: The fields by which an answer asks us to go slower.
 ASKING: Final = FIELDS | {"retry-after"}
+_BESIDE: Final = ASKING | {name.replace("remaining", "reset") for name in FIELDS}
 _NO_HEADERS: Final = Headers()
 _TAGS: Final = {Kind.PAGE: "page", Kind.ROBOTS: "robots.txt"}
 
@@ -260,7 +261,7 @@ class Ledger:
 
 
 def _asked(headers: Headers) -> dict[str, str]:
-    return {name: ", ".join(headers.get_all(name))[:MOST] for name in sorted(ASKING) if name in headers}
+    return {name: ", ".join(headers.get_all(name))[:MOST] for name in sorted(_BESIDE) if name in headers}
 
 
 def digest(body: bytes) -> str:

@@ -100,6 +100,7 @@ def test_text_that_is_no_hours_is_refused_with_what_is_wrong(text, complaint):
 def test_hours_are_shown_as_they_were_written():
     assert str(hours.parse(" 01:00-05:00 Europe/Berlin ")) == "01:00-05:00 Europe/Berlin"
     assert str(hours.of_robots(VisitTime(6 * 60, 8 * 60 + 45))) == "06:00-08:45 UTC"
+    assert str(hours.of_robots(VisitTime(0, 24 * 60 + 59))) == "00:00-24:00 UTC"
 
 
 @pytest.mark.parametrize(

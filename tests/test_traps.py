@@ -220,6 +220,14 @@ def test_what_is_forgotten_of_urls_is_not_forgotten_of_counts():
     assert refusals(urls, traps=traps, max_variations=25) == [None] * 25 + ["trap: pattern"] * 75
 
 
+def test_nor_of_the_counts_of_others():
+    traps = Traps(urls=10)
+    trap = [f"https://shop.test/list?color={n}&size=x" for n in range(9)]
+    refusals(trap[:5], traps=traps, max_variations=5)
+    refusals((f"https://other.test/list?color={n}&size=x" for n in range(30)), traps=traps)
+    assert set(refusals(trap[5:], traps=traps, max_variations=5)) == {"trap: pattern"}
+
+
 def test_an_endless_pattern_is_not_forgotten_among_many_others():
     traps = Traps()
     endless = [f"https://shop.test/list?color={n}&size=x" for n in range(100)]

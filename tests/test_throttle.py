@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scrapekit import backoff
 from scrapekit.headers import Headers
 from scrapekit.robots import RequestRate
-from scrapekit.throttle import FREE, Pause, Rest, Throttle
+from scrapekit.throttle import FREE, Pause, Rest, Throttle, pause
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,26 @@ def test_the_longest_pause_that_is_asked_for_counts(settings, robots, expected):
     host = throttle(**settings)
     host.learn(**robots)
     assert host.pause() == expected
+
+
+@pytest.mark.parametrize(
+    ("delay", "crawl_delay", "most", "expected"),
+    [
+        (1.0, None, 60, Pause(1.0, "delay")),
+        (0.0, None, 60, Pause(0.0, FREE)),
+        (1.0, 1.0, 60, Pause(1.0, "delay")),
+        (1.0, 1.5, 60, Pause(1.5, "crawl-delay")),
+        (0.0, 0.1, 60, Pause(0.1, "crawl-delay")),
+        (1.0, 86400, 60, Pause(60, "crawl-delay")),
+        (90.0, 86400, 60, Pause(90.0, "delay")),
+        (1.0, 5, 0, Pause(1.0, "delay")),
+        (1.0, 1e9, float("inf"), Pause(1e9, "crawl-delay")),
+    ],
+)
+def test_settings_and_robots_txt_alone_make_the_same_pause(delay, crawl_delay, most, expected):
+    host = throttle(delay=delay, max_crawl_delay=most)
+    host.learn(crawl_delay=crawl_delay)
+    assert pause(delay=delay, crawl_delay=crawl_delay, max_crawl_delay=most) == host.pause() == expected
 
 
 def test_a_new_robots_txt_replaces_what_the_old_one_asked_for():

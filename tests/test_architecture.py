@@ -21,14 +21,14 @@ FLOORS = {
     "_compat": 0, "version": 0, "kernel": 0,
     "errors": 1, "headers": 1, "url": 1, "units": 1, "charsets": 1, "prescan": 1, "encoding": 1, "guard": 1,
     "markup": 1, "extract": 1, "links": 1, "request": 1, "requestparts": 1, "response": 1, "item": 1, "stats": 1,
-    "structured": 1, "directives": 1, "suffixes": 1, "sitemap": 2,
+    "structured": 1, "directives": 1, "suffixes": 1, "sitemap": 2, "signing": 2,
     "tomlfile": 2, "tables": 2, "hostrules": 2, "complaint": 2, "config": 2, "robots": 2, "robotsgroup": 2,
     "throttle": 2, "backoff": 2, "ratelimit": 2, "retry": 2, "spider": 2, "importing": 2,
     "budget": 2, "circuit": 2, "hours": 2, "traps": 2,
     "http": 3, "frontier": 3, "sinks": 3, "origins": 3, "window": 3, "hosts": 3, "line": 3, "registry": 3,
     "ledger": 3, "audit": 3,
     "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4, "project": 4, "pages": 4,
-    "scout": 4, "plan": 4,
+    "scout": 4, "plan": 4, "record": 4, "files": 4, "reload": 4,
     "testing": 5, "demo": 5, "watch": 5,
     "cli": 6, "__init__": 7, "__main__": 7,
 }  # fmt: skip
@@ -40,7 +40,7 @@ NEIGHBOURS = {
     "window": {"frontier"},
     "origins": {"frontier"},
     "hosts": {"frontier", "origins", "window"},
-    "line": {"hosts"},
+    "line": {"hosts", "window"},
     "registry": {"frontier", "origins", "window", "hosts", "line"},
     "audit": {"ledger"},
 }
@@ -50,6 +50,7 @@ OWNERS = {
     "brotli": {"http"},
     "can_ada": {"url"},
     "click": {"cli"},
+    "cryptography": {"signing"},
     "h11": {"http"},
     "publicsuffixlist": {"suffixes"},
     "pydantic": {"item", "extract", "config", "tables", "complaint", "sinks", "pages"},
@@ -66,13 +67,13 @@ OWNERS = {
     "zstandard": {"http"},
     # curio is the ground the upper floors stand on; the words and the rules are plain functions.
     "curio": {"_compat", "kernel", "http", "keeper", "fetcher", "callbacks", "scheduler", "crawler", "pages", "scout",
-              "testing", "demo", "watch", "cli"},
+              "reload", "testing", "demo", "watch", "cli"},
 }  # fmt: skip
 #: Nobody's: they block the kernel, or belong to another one.
 NOBODYS = {"aiohttp", "asyncio", "requests", "tomllib", "urllib.request", "urllib3"}
 
 #: Who may wait on purpose. Everywhere else a wait is a rule that has leaked. A session's callers wait at its own gate.
-SLEEPERS = {"scheduler", "keeper", "testing", "demo", "watch", "http.server", "http.session"}
+SLEEPERS = {"scheduler", "keeper", "reload", "testing", "demo", "watch", "http.server", "http.session"}
 #: These run the user's code, and so must catch what it raises: a spider's callbacks, a small server's pages.
 CATCHERS = {"callbacks", "http.server"}
 SHELL = {"cli", "watch"}
@@ -214,7 +215,7 @@ def test_every_library_in_use_is_declared():
     used = {name.split(".")[0] for module in MODULES for name, _ in module.imports}
     used = {"pydantic" if name == "pydantic_core" else name for name in used}  # pydantic's own engine comes with it
     foreign = used - set(sys.stdlib_module_names) - {"scrapekit"}
-    optional = {"redis", "IPython"}
+    optional = {"redis", "IPython", "cryptography"}
     assert foreign - optional <= declared
 
 

@@ -104,19 +104,19 @@ def exactly_one(result):
     return result
 
 
+def heard(result):
+    told = result.heard
+    return told.status, told.size, told.address, told.error
+
+
 # ---- answers ----
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 206, 226, 299, 300, 304, 305, 306, 399])
 def test_2xx_and_3xx_that_lead_nowhere_are_answers(status, run):
     result = exactly_one(Rig(reply(status, body=b"x")).fetch(run))
-    assert (result.response.status, result.response.body, result.status, result.wire_bytes) == (
-        status,
-        b"x",
-        status,
-        100,
-    )
-    assert result.rest is None
+    assert (result.response.status, result.response.body) == (status, b"x")
+    assert heard(result) == (status, 100, "10.0.0.1", None)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -131,7 +131,7 @@ def test_other_statuses_that_are_not_tried_again_are_errors_with_their_answer(st
     assert result.error.reason == f"status {status}"
     assert (result.error.url, result.error.host, result.error.address) == (URL, "a.test", "10.0.0.1")
     assert result.error.response.body == b"gone"
-    assert (result.status, result.wire_bytes) == (status, 100)
+    assert heard(result) == (status, 100, "10.0.0.1", result.error)
 
 
 @pytest.mark.parametrize("status", [404, 503, 429, 500])
@@ -282,7 +282,8 @@ def test_a_redirect_is_put_back_to_its_own_host_with_the_same_id(run):
     assert (back.row.history, back.row.attempt, back.row.not_before) == ((URL,), 0, 0.0)
     assert back.row.request == row.request.replace(url="https://b.test:8443/x")
     assert back.fingerprint == back.row.request.fingerprint()
-    assert (result.cause, result.rest, result.status) == (None, None, 302)
+    assert result.cause is None
+    assert heard(result) == (302, 100, "10.0.0.1", None)
 
 
 def test_a_location_is_joined_to_the_url_that_was_sent(run):
@@ -330,7 +331,7 @@ def test_up_to_ten_hops_are_followed_and_all_are_remembered(hops, run):
 def test_the_eleventh_hop_is_an_error_and_not_tried_again(hops, run):
     result = exactly_one(Rig(moved("/next")).fetch(run, row_of(history=("https://a.test/",) * hops)))
     assert isinstance(result.error, TooManyRedirects)
-    assert (result.status, result.wire_bytes) == (302, 100)
+    assert heard(result) == (302, 100, "10.0.0.1", result.error)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3])
@@ -345,7 +346,7 @@ def test_the_hop_limit_is_a_setting(limit, run):
 def test_a_redirect_to_what_is_no_url_is_an_error_and_not_tried_again(location, run):
     result = exactly_one(Rig(moved(location)).fetch(run))
     assert isinstance(result.error, BadResponse)
-    assert (result.status, result.wire_bytes) == (302, 100)
+    assert heard(result) == (302, 100, "10.0.0.1", result.error)
 
 
 def test_within_its_chain_a_url_may_come_again(run):
@@ -382,7 +383,7 @@ def test_a_status_of_the_table_is_put_back_for_later_as_often_as_the_table_says(
         assert result.put_back.old is row
         assert result.put_back.row == Row(7, "a.test", row.request, attempt + 1, (), 1000 + rule.wait * 2**attempt)
         assert isinstance(result.cause, BadStatus)
-        assert (result.status, result.wire_bytes) == (kind, 100)
+        assert heard(result) == (kind, 100, "10.0.0.1", result.cause)
     last = exactly_one(Rig(reply(kind)).fetch(run, row_of(attempt=rule.times)))
     assert last.error.reason == f"status {kind}"
 
@@ -395,12 +396,14 @@ def test_timeouts_refused_and_reset_connections_are_put_back(error, run):
     result = exactly_one(Rig(error).fetch(run))
     assert (result.put_back.row.attempt, result.cause) == (1, error)
     assert result.put_back.row.not_before > 1000
-    assert result.rest is None
+    assert heard(result) == (0, 0, "", error)
 
 
 @pytest.mark.parametrize("error", [TLSFailed("x"), BadResponse("x"), TooLarge("x")], ids=str)
 def test_other_errors_are_final(error, run):
-    assert exactly_one(Rig(error).fetch(run)).error is error
+    result = exactly_one(Rig(error).fetch(run))
+    assert result.error is error
+    assert heard(result) == (0, 0, "", error)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH"])
@@ -429,9 +432,8 @@ def test_two_retries_do_not_come_together(run):
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("value", ["3", "Thu, 01 Jan 1970 00:16:43 GMT"])
-def test_retry_after_shuts_the_host_and_holds_the_request_for_exactly_as_long(status, value, run):
+def test_retry_after_holds_the_request_for_exactly_as_long(status, value, run):
     result = exactly_one(Rig(reply(status, [("Retry-After", value)]), random=Most()).fetch(run))
-    assert (result.rest.until, result.rest.rule) == (1003.0, "Retry-After")
     assert result.put_back.row.not_before == 1003.0
 
 
@@ -439,36 +441,45 @@ def test_retry_after_shuts_the_host_and_holds_the_request_for_exactly_as_long(st
 @pytest.mark.parametrize("value", ["soon", "-3", "1.5", "0", "Thu, 01 Jan 1970 00:16:00 GMT", ""])
 def test_garbage_negative_past_and_fractional_ones_leave_it_to_our_own_back_off(status, value, run):
     result = exactly_one(Rig(reply(status, [("Retry-After", value)])).fetch(run))
-    assert (result.rest.until, result.rest.rule) == (1060.0, f"back-off after {status}")
     assert result.put_back.row.not_before == 1060.0
 
 
 def test_a_huge_one_is_capped_by_the_setting(run):
     rig = Rig(reply(503, [("Retry-After", "99999999999")]))
-    result = rig.fetch(run, max_retry_after=3600)
-    assert (result.rest.until, result.put_back.row.not_before) == (4600.0, 4600.0)
+    assert rig.fetch(run, max_retry_after=3600).put_back.row.not_before == 4600.0
 
 
-def test_a_status_that_does_not_ask_for_a_pause_shuts_the_host_only_if_it_says_so(run):
-    assert Rig(reply(500)).fetch(run).rest is None
-    assert Rig(reply(500, [("Retry-After", "9")])).fetch(run).rest.until == 1009.0
-    assert Rig(reply(404, [("Retry-After", "9")])).fetch(run).rest is None
+def test_any_status_that_is_tried_again_may_say_when(run):
+    assert Rig(reply(500)).fetch(run).put_back.row.not_before == 1010.0
+    assert Rig(reply(500, [("Retry-After", "9")])).fetch(run).put_back.row.not_before == 1009.0
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_the_host_rests_also_where_the_request_is_not_tried_again(status, run):
-    final = Rig(reply(status)).fetch(run, row_of(attempt=3))
-    assert final.error is not None
-    assert (final.rest.until, final.rest.rule) == (1240.0, f"back-off after {status}")
-    unsafe = Rig(reply(status)).fetch(run, row_of(method="POST"))
-    assert unsafe.error is not None
-    assert unsafe.rest.until == 1060.0
-    asked = Rig(reply(status, [("Retry-After", "5")])).fetch(run, row_of(attempt=3))
-    assert asked.rest.until == 1005.0
+# ---- what the host is judged by ----
 
 
-def test_an_accepted_status_is_an_answer_and_asks_for_nothing(run):
-    assert Rig(reply(429)).fetch(run, row_of(accept_status={429})).rest is None
+@pytest.mark.parametrize(
+    "answer",
+    [reply(429, [("Retry-After", "5")]), reply(200, [("RateLimit", "r")]), moved("/x"), moved("mailto:a@b.c")],
+    ids=["error", "answer", "hop", "no hop"],
+)
+def test_the_answers_own_fields_are_handed_on_whatever_became_of_it(answer, run):
+    assert Rig(answer).fetch(run).heard.headers is answer.headers
+
+
+@pytest.mark.parametrize("attempt", [0, 3])
+def test_a_failure_is_told_whether_or_not_the_request_is_tried_again(attempt, run):
+    error = ConnectFailed("refused", address="10.0.0.2")
+    assert heard(Rig(error).fetch(run, row_of(attempt=attempt))) == (0, 0, "10.0.0.2", error)
+
+
+def test_an_accepted_status_is_told_without_an_error(run):
+    assert heard(Rig(reply(429)).fetch(run, row_of(accept_status={429}))) == (429, 100, "10.0.0.1", None)
+
+
+def test_only_what_is_no_robots_txt_is_a_page(run):
+    for answer in (reply(), reply(503), moved("/x"), ConnectFailed("refused")):
+        assert Rig(answer).fetch(run).heard.is_page
+        assert not robots(answer, run)[1].heard.is_page
 
 
 # ---- kept-alive connections that were closed under us ----
@@ -484,11 +495,19 @@ def test_a_cut_connection_puts_the_request_back_without_counting_and_asks_for_a_
     result = exactly_one(rig.fetch(run, row))
     assert result.put_back.row == row
     assert result.put_back.row.not_before == 0.0
-    assert (rig.wire.sent[-1]["fresh"], result.rest) == (False, None)
+    assert rig.wire.sent[-1]["fresh"] is False
     assert rig.fetch(run, result.put_back.row).response is not None
     assert rig.wire.sent[-1]["fresh"] is True
     rig.fetch(run, row)
     assert rig.wire.sent[-1]["fresh"] is False
+
+
+def test_a_cut_connection_is_no_fault_of_the_host_but_the_second_in_a_row_is(run):
+    again = cut()
+    rig = Rig(cut(), again)
+    first = rig.fetch(run)
+    assert heard(first) == (0, 0, "", None)
+    assert heard(rig.fetch(run, first.put_back.row)) == (0, 0, "", again)
 
 
 def test_another_row_does_not_ask_for_a_fresh_one(run):

@@ -6,7 +6,7 @@ import pytest
 
 from scrapekit.errors import BadStatus, ConnectFailed, FetchTimeout, RobotsUnreachable
 from scrapekit.frontier import Row
-from scrapekit.origins import MAX_AGE, MAX_HOPS, Origin, closes
+from scrapekit.origins import AGAIN, MAX_AGE, MAX_HOPS, STALE, Origin, closes
 from scrapekit.request import Request
 
 NAME = "https://a.test:8443"
@@ -23,12 +23,12 @@ def learned(status, body=RULES):
 
 
 def allows(origin, request, agent="ours"):
-    return origin.error is None and origin.rules.verdict(agent, request.url).allowed
+    return origin.error is None and origin.verdict(request, agent).allowed
 
 
 def test_an_origin_of_which_nothing_was_read_knows_nothing():
     assert not Origin(NAME).knows(NOW)
-    assert Origin(NAME).remember() is None
+    assert Origin(NAME).delay("ours") is None
 
 
 def test_the_file_is_asked_for_at_the_root_of_its_origin_whatever_was_seen():
@@ -41,8 +41,8 @@ def test_the_rules_are_those_of_the_file():
     assert allows(origin, ANYTHING)
     assert not allows(origin, PRIVATE)
     assert not allows(origin, ANYTHING, "another")
-    assert origin.rules.verdict("ours", PRIVATE.url).line == 3
-    assert (origin.rules.delay("ours"), origin.rules.delay("another")) == (1.5, None)
+    assert origin.verdict(PRIVATE, "ours").line == 3
+    assert (origin.delay("ours"), origin.delay("another")) == (1.5, None)
 
 
 @pytest.mark.parametrize("status", [200, 203, 299])
@@ -55,7 +55,7 @@ def test_any_other_answer_that_does_not_close_allows_everything(status):
     origin = learned(status)
     assert origin.knows(NOW)
     assert allows(origin, PRIVATE)
-    assert origin.rules.delay("ours") is None
+    assert origin.delay("ours") is None
 
 
 @pytest.mark.parametrize(
@@ -69,21 +69,59 @@ def test_5xx_and_429_close_an_origin(status, shut):
 
 def test_rules_are_used_for_a_day_and_not_a_moment_longer():
     origin = learned(200)
-    assert MAX_AGE == 24 * 3600
+    assert MAX_AGE == 24 * 3600.0
     assert origin.knows(NOW + MAX_AGE - 0.001)
     assert not origin.knows(NOW + MAX_AGE)
 
 
+def test_a_copy_is_asked_for_again_while_it_is_in_force_still():
+    origin = learned(200)
+    assert STALE == MAX_AGE / 2
+    assert not origin.goes_stale(NOW + STALE - 0.001)
+    assert origin.goes_stale(NOW + STALE)
+    assert origin.knows(NOW + STALE)
+    origin.asked = True
+    assert not origin.goes_stale(NOW + STALE)
+
+
+@pytest.mark.parametrize("error", [BadStatus(503), ConnectFailed("refused")], ids=str)
+def test_a_copy_stays_in_force_where_a_new_one_cannot_be_read_and_is_asked_for_again_later(error):
+    origin, now = learned(200), NOW + STALE
+    origin.give_up(error, now)
+    assert origin.error is None
+    assert origin.knows(now)
+    assert (origin.goes_stale(now + AGAIN - 0.001), origin.goes_stale(now + AGAIN)) == (False, True)
+    assert not allows(origin, PRIVATE)
+    assert not origin.knows(NOW + MAX_AGE)
+
+
+@pytest.mark.parametrize(("age", "closed"), [(MAX_AGE - 0.001, False), (MAX_AGE, True), (MAX_AGE + 1, True)])
+def test_a_copy_that_is_too_old_is_no_help_where_a_new_one_cannot_be_read(age, closed):
+    origin = learned(200)
+    origin.give_up(ConnectFailed("refused"), NOW + age)
+    assert (origin.error is not None) == closed
+
+
+def test_a_new_copy_is_in_force_for_a_day_of_its_own():
+    origin = learned(200)
+    origin.learn(200, b"", NOW + STALE)
+    assert allows(origin, PRIVATE)
+    assert not origin.goes_stale(NOW + MAX_AGE - 0.001)
+    assert origin.goes_stale(NOW + MAX_AGE)
+    assert origin.knows(NOW + STALE + MAX_AGE - 0.001)
+
+
 def test_an_origin_that_was_given_up_refuses_everything_with_the_error_for_good():
     origin, error = Origin(NAME), ConnectFailed("refused")
-    origin.give_up(error)
+    origin.give_up(error, NOW)
     assert origin.knows(NOW + 10 * MAX_AGE)
     assert origin.error is error
+    assert not origin.goes_stale(NOW + 10 * MAX_AGE)
 
 
 def test_a_status_that_closed_it_is_told_as_robots_unreachable():
     origin = Origin(NAME)
-    origin.give_up(BadStatus(503))
+    origin.give_up(BadStatus(503), NOW)
     refusal = origin.error
     assert isinstance(refusal, RobotsUnreachable)
     assert (refusal.detail, refusal.url, refusal.reason) == (
@@ -95,7 +133,7 @@ def test_a_status_that_closed_it_is_told_as_robots_unreachable():
 
 def test_what_is_learned_later_opens_it_again():
     origin = Origin(NAME)
-    origin.give_up(FetchTimeout("x"))
+    origin.give_up(FetchTimeout("x"), NOW)
     origin.learn(200, b"", NOW)
     assert allows(origin, PRIVATE)
 

@@ -17,6 +17,7 @@ from scrapekit.errors import BadStatus, CallbackError, ConfigError, ConnectFaile
 from scrapekit.frontier import Outcome, Row
 from scrapekit.pages import HOSTS, Harvest, Pages
 from scrapekit.stats import Stats
+from scrapekit.tables import Limits
 
 HERE = str(Path(__file__))
 URL = "https://a.test/list/"
@@ -42,14 +43,21 @@ class Base(Spider, abstract=True):
         self.failures.append(failure)
 
 
-def pages_of(spider, *, known=(), check_host=lambda host: None, **more):
+def pages_of(spider, *, known=(), check_host=lambda host: None, **limits):
     probes = []
 
-    def knows(found):
-        probes.append(found)
-        return not found.request.dont_filter and found.fingerprint in known
+    def knows(request, fingerprint):
+        probes.append((request, fingerprint))
+        return not request.dont_filter and fingerprint in known
 
-    pages = Pages(spider, Callbacks(spider, limit=60), known=knows, check_host=check_host, stats=Stats(), **more)
+    pages = Pages(
+        spider,
+        Callbacks(spider, limit=60),
+        known=knows,
+        check_host=check_host,
+        stats=Stats(),
+        limits_for=lambda host: Limits(**limits),
+    )
     return pages, probes
 
 
@@ -448,9 +456,27 @@ def test_without_allowed_domains_every_host_is_welcome(run):
     assert refused(Links(), "https://anywhere.test/", run=run) == [(None, "")]
 
 
-@pytest.mark.parametrize(("limit", "verdict"), [(0, "depth"), (1, "depth"), (2, ""), (3, ""), (None, "")])
+@pytest.mark.parametrize(("limit", "verdict"), [(0, "trap: depth"), (1, "trap: depth"), (2, ""), (3, "")])
 def test_what_is_deeper_than_the_limit_is_dropped(limit, verdict, run):
     assert refused(Links(), "/next", run=run, max_depth=limit) == [(Outcome.DROPPED if verdict else None, verdict)]
+
+
+def test_what_looks_like_a_trap_is_dropped_with_its_sign(run):
+    links = ["/" + "x" * 40, "/x/y/x/y/x/y", "/list?a=1&b=2", "/list?a=2&b=3", "/list?a=3&b=4"]
+    found = refused(Links(), *links, run=run, max_url=40, max_variations=2)
+    assert found == [
+        (Outcome.DROPPED, "trap: url length"),
+        (Outcome.DROPPED, "trap: repeated segments"),
+        (None, ""),
+        (None, ""),
+        (Outcome.DROPPED, "trap: pattern"),
+    ]
+
+
+def test_what_is_offsite_counts_for_no_trap(run):
+    spider = Links(allowed_domains=["a.test"])
+    links = ["https://b.test/list?a=1&b=2", "/list?a=1&b=2", "/list?a=2&b=2"]
+    assert [reason for _, reason in refused(spider, *links, run=run, max_variations=2)] == ["offsite", "", ""]
 
 
 def test_hosts_that_may_not_be_crawled_are_dropped_and_told_once(run, caplog):

@@ -45,7 +45,7 @@ def test_each_value_has_its_origin(scrapekit, folder):
     assert origins["delay", "0.25"] == "scrapekit.toml:9"
     assert origins["timeout", "7.0"] == "--set"
     assert origins["concurrency", "64"] == "default"
-    assert origins["# max_depth is not set",] == "default"
+    assert origins["# max_pages is not set",] == "default"
 
 
 def test_without_a_project_the_defaults_are_printed(scrapekit):

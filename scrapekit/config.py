@@ -7,6 +7,7 @@ Invariant: a Settings that exists is valid; asking it never fails. Does not know
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,10 +16,11 @@ from pydantic import PrivateAttr, ValidationError
 
 from scrapekit import complaint, tables, tomlfile
 from scrapekit.errors import ConfigError
+from scrapekit.headers import Headers
 from scrapekit.hostrules import HostRules, leaves
 from scrapekit.tables import Address, Crawl, Identity, Limits, Project, SpiderTable
 from scrapekit.tomlfile import KeyPath, dotted
-from scrapekit.url import is_loopback, split_host
+from scrapekit.url import canonical, is_loopback, origin_of, split_host
 from scrapekit.version import VERSION
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 FILE_NAME: Final = "scrapekit.toml"
+_MAIL: Final = re.compile(r"[^\s@:/]+@[^\s@/]+")
 
 
 class Given(NamedTuple):
@@ -68,6 +71,7 @@ class Settings(tables.Tables):
         self._static = {tables.static_name(name): address for name, address in self.resolve.items()}
         self._check_agents()
         self._check_exact_names()
+        self._check_signing()
 
     @classmethod
     def make(cls, data: Mapping[str, Any], source: Source | None = None) -> Settings:
@@ -124,6 +128,22 @@ class Settings(tables.Tables):
         contact = f" (+{self.identity.contact})" if self.identity.contact else ""
         name = self.identity.name
         return f"{product}{contact}" if name == "scrapekit" else f"{name}{contact} {product}"
+
+    @property
+    def own_headers(self) -> Headers:
+        """The fields by which we say who we are: User-Agent, and From if the contact is a mail address.
+
+        A robot should send one (RFC 9110 §10.1.2).
+        """
+        contact = (self.identity.contact or "").removeprefix("mailto:").partition("?")[0]
+        mail = [("From", contact)] if _MAIL.fullmatch(contact) else []
+        return Headers([("User-Agent", self.user_agent), *mail])
+
+    @property
+    def key_origin(self) -> str | None:
+        """The https origin at which sites find our key: the one that is set, else that of the contact."""
+        contact = self.identity.contact or ""
+        return self.identity.key_directory or (origin_of(canonical(contact)) if contact.startswith("https:") else None)
 
     # ---- asked by people ----
 
@@ -215,6 +235,15 @@ class Settings(tables.Tables):
             hint=f'obey it, or give the reason: {key}_reason = "…"',
         )
         raise complaint.placed(problem, self._source.lines, self._source.sets, self._source.file)
+
+    def _check_signing(self) -> None:
+        """A signature names where its key is found."""
+        if self.identity.signing_key is not None and self.key_origin is None:
+            raise ConfigError(
+                "nothing says where sites find the key",
+                key="identity.signing_key",
+                hint='give key_directory = "https://…", or a contact that begins with https:',
+            )
 
     def _check_agents(self) -> None:
         """An honest name: a User-Agent of one's own must hold the name by which robots.txt is read."""

@@ -21,7 +21,6 @@ from scrapekit.errors import ConfigError, FetchError, PipeClosed
 from scrapekit.fetcher import Fetcher, Sender
 from scrapekit.files import Files
 from scrapekit.frontier import MemoryFrontier
-from scrapekit.headers import Headers
 from scrapekit.http import Client, Names, Resolver
 from scrapekit.keeper import Call, Keeper, call_here
 from scrapekit.kernel import Alarm, steady_clock
@@ -30,6 +29,7 @@ from scrapekit.record import Record
 from scrapekit.registry import HostRegistry
 from scrapekit.reload import follow
 from scrapekit.scheduler import Bounds, Scheduler
+from scrapekit.signing import signer
 from scrapekit.sinks import ListSink, RunFolder, Sink, check_targets, open_sink
 from scrapekit.spider import Spider
 from scrapekit.stats import Stats, View
@@ -150,10 +150,13 @@ class Crawl:
         )
         fetcher = Fetcher(
             self._client,
-            headers=Headers({"User-Agent": settings.user_agent}),
+            headers=settings.own_headers,
             clock=clock,
             max_redirects=settings.crawl.max_redirects,
             accept_status=frozenset(self.spider.accept_status),
+            agent=settings.identity.name,
+            uses_of=registry.uses,
+            sign=signer(settings, clock=clock),
         )
         return Scheduler(
             registry=registry,

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Protocol
 
+from scrapekit.directives import NO_USES, Uses
+from scrapekit.circuit import is_failure
 from scrapekit.errors import BadStatus, FetchError
 from scrapekit.frontier import PutBack
-from scrapekit.headers import Headers
+from scrapekit.headers import Fields, Headers
 from scrapekit.hosts import UNHEARD, Heard, Turn
 from scrapekit.http import Deadlines, Reply
 from scrapekit.http.cookies import CookieJar
@@ -68,7 +70,9 @@ class Result:
 class Fetcher:
     """Sends requests and judges the answers.
 
-    ``headers`` go with every request (the User-Agent among them). ``clock`` gives seconds since the epoch.
+    ``headers`` go with every request (the User-Agent among them), and what ``sign`` gives for its method and URL.
+    ``agent`` is our robots.txt token; ``uses_of`` tells what robots.txt says of the use of a URL's content. ``clock``
+    gives seconds since the epoch.
     """
 
     def __init__(
@@ -79,9 +83,13 @@ class Fetcher:
         clock: Callable[[], float],
         max_redirects: int = 10,
         accept_status: frozenset[int] = frozenset(),
+        agent: str = "",
+        uses_of: Callable[[str], Uses] = lambda url: NO_USES,
+        sign: Callable[[str, str], Fields] | None = None,
         random: Random | None = None,
     ) -> None:
         self._sender, self._clock = sender, clock
+        self._agent, self._uses_of, self._sign = agent, uses_of, sign
         self._headers = ACCEPT.updated(headers)
         self._max_redirects, self._accept_status = max_redirects, accept_status
         self._random = random or Random()
@@ -122,7 +130,7 @@ class Fetcher:
         return self._answered(turn, request, reply, began)
 
     def _outgoing(self, request: Request, limits: Headers) -> Headers:
-        """Our own fields, over them those of the host's settings, over them the request's."""
+        """Our own fields, over them those of the host's settings, over them the request's; signed, if we sign."""
         base = self._by_limits.get(limits)
         if base is None:
             merged = self._headers.updated(limits)
@@ -130,9 +138,9 @@ class Fetcher:
         headers = base.updated(request.headers) if request.headers.raw else base
         jar = self.jars.get(request.jar)
         kept = jar.header(request.url, self._clock()) if jar is not None else None
-        if not kept and not request.cookies:
-            return headers
-        return headers.updated({"Cookie": _cookie_field(kept, headers.get("cookie"), request.cookies)})
+        if kept or request.cookies:
+            headers = headers.updated({"Cookie": _cookie_field(kept, headers.get("cookie"), request.cookies)})
+        return headers.updated(self._sign(request.method, request.url)) if self._sign is not None else headers
 
     def _keep_cookies(self, request: Request, reply: Reply) -> None:
         values = reply.headers.get_all("set-cookie")
@@ -167,7 +175,7 @@ class Fetcher:
             request=target,
             history=(*row.history, row.request.url),
             attempt=0,
-            not_before=self._clock() + asked if (asked := self._asked(turn, reply)) else 0.0,
+            not_before=self._clock() + asked if (asked := self._asked(reply)) else 0.0,
         )
         skip = again or target.dont_filter
         return PutBack(row, moved, None if skip else target.fingerprint())
@@ -183,6 +191,8 @@ class Fetcher:
             elapsed=self._clock() - began,
             history=row.history,
             address=reply.address,
+            agent=self._agent,
+            uses=self._uses_of(request.url),
         )
         if turn.robots_of is not None:
             good = not closes(reply.status)
@@ -202,18 +212,21 @@ class Fetcher:
             again = PutBack(row, replace(row, not_before=0.0))
             return Result(put_back=again, cause=error, heard=replace(heard, error=None))
         self._cut.discard(row.id)
+        may_repeat = request.repeatable or not error.sent
+        if turn.host.circuit.open and is_failure(error) and may_repeat:
+            # A trial of the host, and no try of the request: the circuit says when to end.
+            return Result(put_back=PutBack(row, replace(row, not_before=0.0)), cause=error, heard=heard)
         pause = pause_before_retry(error, attempt=row.attempt + 1, repeatable=request.repeatable)
         if pause is None:
             return Result(error=error, heard=heard)
-        asked = self._asked(turn, reply) if heard.status in RETRY else None
+        asked = self._asked(reply) if heard.status in RETRY else None
         pause += pause * JITTER * self._random.random()
         later = replace(row, attempt=row.attempt + 1, not_before=now + (asked or pause))
         return Result(put_back=PutBack(row, later), cause=error, heard=heard)
 
-    def _asked(self, turn: Turn, reply: Reply | None) -> float | None:
-        """Seconds that the answer asks us to wait, as far as the settings let it; None or 0 for none."""
-        asked = retry_after(reply.headers.get("retry-after"), self._clock()) if reply is not None else None
-        return None if asked is None else min(asked, turn.host.limits.max_retry_after)
+    def _asked(self, reply: Reply | None) -> float | None:
+        """Seconds that the answer asks us to wait; None or 0 for none."""
+        return retry_after(reply.headers.get("retry-after"), self._clock()) if reply is not None else None
 
     def _accepted(self, request: Request) -> frozenset[int]:
         return self._accept_status | request.accept_status

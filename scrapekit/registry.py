@@ -21,6 +21,7 @@ from itertools import count
 from random import random
 from typing import Final
 
+from scrapekit.directives import NO_USES, Uses
 from scrapekit.errors import FetchError
 from scrapekit.frontier import HostState, Lease, Outcome, Row, Want
 from scrapekit.hosts import Group, Heard, Host, Refused, Turn
@@ -244,6 +245,12 @@ class HostRegistry:
         return None if turn.origin is None else self._disallowed(turn.row, request, turn.origin)
 
     # -- robots.txt
+
+    def uses(self, url: str) -> Uses:
+        """What robots.txt says to us of the use of a URL's content."""
+        host = self._hosts.get(host_of(url))
+        origin = host.origins.get(origin_of(url)) if host is not None else None
+        return origin.rules.uses(self._agent, url) if origin is not None and origin.rules is not None else NO_USES
 
     def robots_known(self, origin: Origin, status: int, body: bytes, now: float) -> None:
         """The file was read, or there is none: who waited for it may go."""

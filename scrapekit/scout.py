@@ -26,7 +26,8 @@ from scrapekit.request import Request
 from scrapekit.response import Response
 from scrapekit.retry import ASKS_FOR_PAUSE, pause_of_host, retry_after
 from scrapekit.robots import Robots, Verdict, parse
-from scrapekit.throttle import Pause, pause
+from scrapekit.signing import signer
+from scrapekit.throttle import Pause
 from scrapekit.url import host_of, origin_of
 
 #: A host that asks to be left alone for longer than this is not waited for. Seconds.
@@ -112,7 +113,8 @@ class Scout:
     def __init__(self, wire: Sender, settings: Settings, *, clock: Callable[[], float], spider: str = "") -> None:
         self._wire, self._settings, self._clock, self._spider = wire, settings, clock, spider
         self._agent = settings.identity.name
-        self._headers = Headers({"User-Agent": settings.user_agent, "Accept": "*/*"})
+        self._headers = settings.own_headers.updated({"Accept": "*/*"})
+        self._sign = signer(settings, clock=clock)
         self._posts: dict[str, _Post] = {}
         self._sites: dict[str, Site] = {}
         self._asking: dict[str, curio.Lock] = {}
@@ -211,6 +213,8 @@ class Scout:
             post.sent_at = self._clock()
 
         fields = self._headers.updated(limits.headers)
+        if self._sign is not None:
+            fields = fields.updated(self._sign(request.method, request.url))
         reply = await self._wire.send(
             request.method,
             request.url,
@@ -238,7 +242,7 @@ class Scout:
     def _post(self, name: str) -> _Post:
         if name not in self._posts:
             limits = self._settings.limits_for(name, self._spider)
-            self._posts[name] = _Post(limits, pause(delay=limits.delay).seconds)
+            self._posts[name] = _Post(limits, limits.delay)
         return self._posts[name]
 
 

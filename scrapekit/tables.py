@@ -18,7 +18,7 @@ from scrapekit import hours, units
 from scrapekit.errors import BadURL
 from scrapekit.headers import Headers, checked
 from scrapekit.hours import Hours
-from scrapekit.url import canonical_host
+from scrapekit.url import canonical, canonical_host, origin_of, split
 
 #: RFC 9309 §2.2.1: a product token is made of these.
 _TOKEN: Final = re.compile(r"[A-Za-z_-]+")
@@ -49,6 +49,16 @@ def _contact(value: str) -> str:
     if not value.isascii() or not _CONTACT.fullmatch(value) or set(value) & set("()\\"):
         raise ValueError("must be the URL of a page about your crawl, or a mail address")
     return value
+
+
+def _https_origin(value: str) -> str:
+    try:
+        url = canonical(value)
+    except BadURL:
+        url = ""
+    if not url.startswith("https://") or split(url).target != "/":
+        raise ValueError('must be an https origin, such as "https://example.org"')
+    return origin_of(url)
 
 
 def _headers(value: object) -> Headers:
@@ -182,6 +192,18 @@ class Identity(Table):
         description="A page about your crawl, or a mail address, sent in the User-Agent. No default: without one "
         "nothing but loopback is crawled, for a site's owner must be able to reach whoever visits.",
     )
+    signing_key: Annotated[str, StringConstraints(strict=True, min_length=1)] | None = Field(
+        default=None,
+        description="The key by which every request is signed (Web Bot Auth), from the folder of this file. "
+        "`scrapekit identity new` makes one. Needs the extra `signing`.",
+    )
+    key_directory: Annotated[Text | None, BeforeValidator(lambda v: _https_origin(v) if isinstance(v, str) else v)] = (
+        Field(
+            default=None,
+            description="The https origin that serves the key's directory, named in each signature. By default that of "
+            "contact.",
+        )
+    )
 
 
 class Crawl(Table):
@@ -272,11 +294,14 @@ class Limits(Table):
         default=3, description="So many trials that fail, and what waits at the host is given up: host down."
     )
     max_depth: Annotated[int, Field(strict=True, ge=0)] = Field(
-        default=100, description="Links further than this from a start are a trap, and dropped."
+        default=10_000,
+        description="Links further than this from a start are a trap, and dropped. An archive of next pages is deep.",
     )
-    max_url: Count = Field(default=2000, description="Longer URLs, in characters, are a trap, and dropped.")
+    max_url: Count = Field(
+        default=2048, description="Longer URLs, in characters, are a trap, and dropped; sitemaps end there too."
+    )
     max_variations: Count = Field(
-        default=1000,
+        default=10_000,
         description="URLs of one path that differ in their query, digits apart; more are a trap, and dropped. Ten "
         "times as many where all that differs is one number.",
     )
@@ -295,7 +320,9 @@ class Limits(Table):
         description="The longest Crawl-delay of a robots.txt that is followed; a longer one counts as this.",
     )
     max_retry_after: Seconds = Field(
-        default=86400.0, description="The longest Retry-After that is followed; a longer one counts as this."
+        default=3600.0,
+        description="A Retry-After is followed however long it is; beyond this the host is set aside until then, and "
+        "the crawl does not wait for it.",
     )
     headers: Annotated[Headers, PlainValidator(_headers), PlainSerializer(lambda h: dict(h.raw))] = Field(
         default=Headers(),

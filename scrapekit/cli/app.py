@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "robots": "Ask a robots.txt about a URL.",
     "plan": "Say what a crawl would meet, and how long it must take.",
     "explain": "Say how a URL would be fetched, and why it would not.",
+    "identity": "Make the key that signs your requests.",
     "demo": "Crawl a bookshop that runs on this machine.",
     "version": "Show the version.",
 }

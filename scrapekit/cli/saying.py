@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from scrapekit.config import FILE_NAME, Given, Settings
 from scrapekit.robots import Robots, Verdict
 from scrapekit.scout import Answer, meaning
-from scrapekit.throttle import Pause, pause
+from scrapekit.throttle import Pause
 
 #: A row of what is printed: its name and its text.
 Row = tuple[str, str]
@@ -53,8 +53,8 @@ def pause_text(settings: Settings, host: str, asked: Pause | None, spider: str =
     if asked.seconds > limits.max_crawl_delay:
         cap = given(settings, host, "max_crawl_delay", spider)
         theirs += f", of which max_crawl_delay lets {seconds(limits.max_crawl_delay)} count, by {rule_text(cap)}"
-    found = pause(delay=limits.delay, crawl_delay=asked.seconds, max_crawl_delay=limits.max_crawl_delay)
-    return f"{seconds(found.seconds)}: {theirs}; {ours}"
+    counts = max(limits.delay, min(asked.seconds, limits.max_crawl_delay))
+    return f"{seconds(counts)}: {theirs}; {ours}"
 
 
 def verdict_rows(verdict: Verdict | None, agent: str) -> Iterator[Row]:

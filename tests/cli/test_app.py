@@ -21,7 +21,10 @@ def test_help_lists_every_command(scrapekit):
     assert [line.split()[0] for line in said.out.partition("Commands:\n")[2].splitlines()] == list(COMMANDS)
 
 
-@pytest.mark.parametrize("argv", [[name] for name in COMMANDS] + [["new", "project"], ["new", "spider"]], ids=" ".join)
+INNER = [["new", "project"], ["new", "spider"], ["identity", "new"]]
+
+
+@pytest.mark.parametrize("argv", [[name] for name in COMMANDS] + INNER, ids=" ".join)
 def test_every_command_has_a_help_that_fits_on_a_screen(scrapekit, argv):
     for flag in ("-h", "--help"):
         said = scrapekit(*argv, flag)
@@ -31,7 +34,7 @@ def test_every_command_has_a_help_that_fits_on_a_screen(scrapekit, argv):
 
 
 def test_without_a_command_help_is_shown_as_a_mistake(scrapekit):
-    for argv in ([], ["new"]):
+    for argv in ([], ["new"], ["identity"]):
         said = scrapekit(*argv)
         assert (said.code, said.out) == (exits.USAGE, "")
         assert "Commands:" in said.err

@@ -219,7 +219,8 @@ class Host:
             if is_failure(error):
                 self.circuit.failed(now, began=began)
         good = 0 < heard.status < 400
-        self.budget.spent(pages=good and heard.is_page, size=heard.size, errors=not good)
+        bad = error is not None or heard.status >= 400
+        self.budget.spent(pages=good and heard.is_page, size=heard.size, errors=bad)
         self.reckon()
 
     def apply(self, limits: Limits, agent: str) -> None:
@@ -233,7 +234,9 @@ class Host:
     def learn(self, agent: str) -> list[Pause]:
         """Take what the origins' robots.txt ask for, from the last send on; gives what is beyond the cap."""
         beyond = []
-        if self.limits.robots == "obey":
+        if self.limits.robots == "ignore":
+            self.throttle.learn()
+        else:
             known = [origin.rules for origin in self.origins.values() if origin.rules is not None]
             rates = [rate for rules in known if (rate := rules.request_rate(agent)) is not None]
             delays = [delay for rules in known if (delay := rules.delay(agent)) is not None]

@@ -126,9 +126,11 @@ class Pages:
                 self._refusals.clear()
             self._refusals[host] = self._host_refusal(host)
         refusal = self._refusals[host]
-        if refusal is None and (trap := self._traps.refusal(request.url, request.depth, self._limits_for(host))):
-            return Outcome.DROPPED, trap
-        return refusal
+        asked_for = not request.depth or request.dont_filter  # what the user says is no trap
+        if refusal is not None or asked_for:
+            return refusal
+        trap = self._traps.refusal(request.url, request.depth, self._limits_for(host))
+        return (Outcome.DROPPED, trap) if trap is not None else None
 
     def _host_refusal(self, host: str) -> Refusal | None:
         name = split_host(host)[0]

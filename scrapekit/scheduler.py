@@ -238,8 +238,10 @@ class Scheduler:
 
     def _say_who_stalls(self) -> None:
         when, name = self._next_opening()
+        opening = self._registry.next_opening()
+        rule = f" ({opening[1].rule})" if opening is not None and opening[1].name == name else ""
         wait = "never" if when == NEVER else f"in {when - self._clock():.0f} s"
-        log.warning("nothing is open: %s opens %s, beyond [crawl] max_wait = %g s", name, wait, self._max_wait)
+        log.warning("nothing is open: %s opens %s%s, beyond [crawl] max_wait = %g s", name, wait, rule, self._max_wait)
 
     def _until_next(self) -> float | None:
         """How long the scheduler may sleep unless somebody wakes it."""

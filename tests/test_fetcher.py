@@ -77,11 +77,13 @@ class Rig:
             self.wire, headers=more.pop("headers", OURS), clock=lambda: self.now, random=random or Least(), **more
         )
 
-    def fetch(self, run, row=None, *, request=None, robots_of=None, **limits):
+    def fetch(self, run, row=None, *, request=None, robots_of=None, circuit_open=False, **limits):
         row = row or row_of()
         # No more of a turn than a fetch may look at: the host's name and limits, the row, and what it is for.
         turn: Any = SimpleNamespace(
-            host=SimpleNamespace(name=row.host, limits=Limits(**limits)), row=row, robots_of=robots_of
+            host=SimpleNamespace(name=row.host, limits=Limits(**limits), circuit=SimpleNamespace(open=circuit_open)),
+            row=row,
+            robots_of=robots_of,
         )
 
         async def on_sent():
@@ -444,9 +446,16 @@ def test_garbage_negative_past_and_fractional_ones_leave_it_to_our_own_back_off(
     assert result.put_back.row.not_before == 1060.0
 
 
-def test_a_huge_one_is_capped_by_the_setting(run):
+def test_a_huge_one_is_followed_too_and_the_host_set_aside_until_then(run):
     rig = Rig(reply(503, [("Retry-After", "99999999999")]))
-    assert rig.fetch(run, max_retry_after=3600).put_back.row.not_before == 4600.0
+    assert rig.fetch(run, max_retry_after=3600).put_back.row.not_before == 100000000999.0
+
+
+def test_a_trial_of_a_host_that_does_not_answer_is_no_try_of_the_request(run):
+    rig = Rig(ConnectFailed("refused"), ConnectFailed("refused"))
+    assert rig.fetch(run, circuit_open=False).put_back.row.attempt == 1
+    again = rig.fetch(run, circuit_open=True).put_back.row
+    assert (again.attempt, again.not_before) == (0, 0.0)
 
 
 def test_any_status_that_is_tried_again_may_say_when(run):

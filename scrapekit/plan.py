@@ -25,7 +25,7 @@ class HostPlan:
 
     ``sites`` are its origins; ``allowed`` and ``disallowed`` the first requests by what robots.txt says of them (None:
     it cannot be read). ``promised`` counts the URLs of sitemaps that may be fetched here, ``forbidden`` those that may
-    not.
+    not. ``pause`` is in seconds, ``budget`` the most pages that the settings let a run fetch.
     """
 
     host: str
@@ -35,11 +35,13 @@ class HostPlan:
     promised: int = 0
     forbidden: int = 0
     pause: float = 0.0
+    budget: int | None = None
 
     @property
     def requests(self) -> int:
-        """How many requests are known of, robots.txt among them."""
-        return len(self.sites) + len(self.allowed) + self.promised
+        """How many requests are known of and within the budget of pages, robots.txt among them."""
+        pages = len(self.allowed) + self.promised
+        return len(self.sites) + (pages if self.budget is None else min(pages, self.budget))
 
     @property
     def least(self) -> float:
@@ -87,7 +89,7 @@ class Planner:
             await self._take_start(url)
         await self._read_sitemaps()
         for host in self.plan.hosts.values():
-            host.pause = self._scout.pause(host.host)
+            host.pause, host.budget = self._scout.pause(host.host), self._scout.limits(host.host).max_pages
         return self.plan
 
     async def _take_start(self, url: str) -> None:

@@ -28,7 +28,7 @@ from scrapekit.retry import ASKS_FOR_PAUSE, pause_of_host, retry_after
 from scrapekit.robots import Robots, Verdict, parse
 from scrapekit.signing import signer
 from scrapekit.throttle import Pause
-from scrapekit.url import host_of, origin_of
+from scrapekit.url import host_of, origin_of, split
 
 #: A host that asks to be left alone for longer than this is not waited for. Seconds.
 PATIENCE: Final = 30.0
@@ -107,15 +107,19 @@ class _Post:
 class Scout:
     """Asks sites for single files, politely.
 
-    ``spider`` is whose limits hold. ``clock`` gives seconds since the epoch.
+    ``spider`` is whose limits hold. ``names`` tells which hosts share an address. ``clock`` gives seconds since the
+    epoch.
     """
 
-    def __init__(self, wire: Sender, settings: Settings, *, clock: Callable[[], float], spider: str = "") -> None:
-        self._wire, self._settings, self._clock, self._spider = wire, settings, clock, spider
+    def __init__(
+        self, wire: Sender, settings: Settings, *, names: Names, clock: Callable[[], float], spider: str = ""
+    ) -> None:
+        self._wire, self._settings, self._names, self._clock, self._spider = wire, settings, names, clock, spider
         self._agent = settings.identity.name
         self._headers = settings.own_headers.updated({"Accept": "*/*"})
         self._sign = signer(settings, clock=clock)
         self._posts: dict[str, _Post] = {}
+        self._at_address: dict[str, float] = {}
         self._sites: dict[str, Site] = {}
         self._asking: dict[str, curio.Lock] = {}
 
@@ -147,6 +151,10 @@ class Scout:
     def pause(self, host: str) -> float:
         """The least time between two requests to a host, as far as is known by now. Seconds."""
         return self._post(host).pause
+
+    def limits(self, host: str) -> Limits:
+        """What a host is asked to bear."""
+        return self._post(host).limits
 
     async def _ask_site(self, origin: str) -> Site:
         site = Site.made(await self._follow(Request(f"{origin}/robots.txt"), MAX_HOPS, obeying=False))
@@ -204,13 +212,15 @@ class Scout:
             return await self._send_once(post, request, fresh=True)
 
     async def _send_once(self, post: _Post, request: Request, *, fresh: bool = False) -> Reply:
-        await self._wait(post)
+        parts = split(request.url)
+        address = (await self._names.resolve(parts.hostname, parts.port))[0].ip
+        await self._wait(post, address)
         limits = post.limits
         # What is never sent costs the pause all the same.
-        post.sent_at = self._clock()
+        post.sent_at = self._at_address[address] = self._clock()
 
         async def sent() -> None:
-            post.sent_at = self._clock()
+            post.sent_at = self._at_address[address] = self._clock()
 
         fields = self._headers.updated(limits.headers)
         if self._sign is not None:
@@ -231,13 +241,23 @@ class Scout:
             post.rests_until = self._clock() + min(asked, limits.max_retry_after)
         return reply
 
-    async def _wait(self, post: _Post) -> None:
-        rest = post.rests_until - self._clock()
-        if rest > PATIENCE:
-            raise FetchError(f"the host asks to be left alone for {rest:.0f} s", phase="status")
+    async def _wait(self, post: _Post, address: str) -> None:
+        """Until the host may be asked; where that is long, say so instead."""
+        now, hours = self._clock(), post.limits.visit
+        if post.rests_until - now > PATIENCE:
+            raise FetchError(f"the host asks to be left alone for {post.rests_until - now:.0f} s", phase="status")
+        if hours is not None and hours.opens(now) - now > PATIENCE:
+            raise FetchError(f"the settings let this host be visited at {hours} only", phase="send")
         alarm = Alarm()
-        while (left := max(post.sent_at + post.pause, post.rests_until) - self._clock()) > 0:
+        while (left := self._opens(post, address) - self._clock()) > 0:
             await alarm.sleep(left)
+
+    def _opens(self, post: _Post, address: str) -> float:
+        limits = post.limits
+        opens = max(post.sent_at + post.pause, post.rests_until)
+        if limits.per_address and (before := self._at_address.get(address)) is not None:
+            opens = max(opens, before + post.pause / limits.per_address)
+        return limits.visit.opens(opens) if limits.visit is not None else opens
 
     def _post(self, name: str) -> _Post:
         if name not in self._posts:
@@ -254,7 +274,7 @@ async def scouting(
     resolver: Names = network.resolver if network else Resolver(settings.resolve)
     client = network.client() if network else Client(resolver)
     try:
-        yield Scout(client, settings, clock=clock or steady_clock(), spider=spider)
+        yield Scout(client, settings, names=resolver, clock=clock or steady_clock(), spider=spider)
     finally:
         await client.close()
         if isinstance(resolver, Resolver):

@@ -94,6 +94,13 @@ def test_where_robots_txt_is_ignored_nothing_is_disallowed():
     assert (host.allowed, host.disallowed, host.pause) == (["http://a.test/no"], [], 1.0)
 
 
+def test_no_more_pages_are_reckoned_with_than_the_budget_lets():
+    pages = {"/robots.txt": "Sitemap: http://a.test/s.xml", "/s.xml": urlset(*(f"http://a.test/{n}" for n in range(9)))}
+    for budget, requests in ((0, 1), (9, 10), (10, 11), (11, 11)):
+        planned = Planned({"a.test": pages}, "http://a.test/", sets=(f"limits.max_pages={budget}",))
+        assert planned.plan.hosts["a.test"].requests == requests
+
+
 def test_nothing_is_planned_for_nothing():
     assert Planned({}).plan.longest is None
 

@@ -92,6 +92,32 @@ def test_a_host_that_asks_for_a_long_rest_is_not_waited_for(seconds, asked):
     assert len(look.network.log) == asked
 
 
+def test_hosts_at_one_address_are_asked_no_more_often_than_per_address_lets():
+    sites = {name: {"/robots.txt": 404} for name in ("a.test", "b.test", "c.test")}
+    for share, gaps in ((0, [0.0, 0.0]), (2, [0.5, 0.5])):
+        look = Look(sites, f"limits.per_address={share}")
+        one = next(iter(look.network._ips.values()))
+        look.network._ips.update(dict.fromkeys(look.network._ips, one))
+
+        async def each(scout: Scout) -> None:
+            for name in sites:
+                await scout.site(f"http://{name}/")
+
+        look.run(each)
+        times = [received.at for received in look.network.log]
+        assert [after - before for before, after in pairwise(times)] == gaps
+
+
+@pytest.mark.parametrize(("hours", "asked"), [("00:00-23:59", 1), ("00:00-00:01", 0)])
+def test_a_host_is_visited_at_its_hours_only(hours, asked):
+    look = Look({"a.test": {"/robots.txt": 404}}, f'limits.visit="{hours}"')
+    site = look.site("http://a.test/")
+    assert site.allows("http://a.test/", "x") is bool(asked)
+    assert len(look.network.log) == asked
+    assert asked or "may be" not in str(site.answer.error)
+    assert asked or hours in str(site.answer.error)
+
+
 def test_a_retry_after_is_waited_for():
     busy = Page(status=503, headers={"Retry-After": "20"})
     look = Look({"a.test": {"/1": busy, "/2": "2"}})

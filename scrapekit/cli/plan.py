@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _STARTS: Final = 1_000
 #: Of each list, what is shown.
 _SHOWN: Final = 5
+#: Limits that end a host's visit, or interrupt it.
+_BUDGETS: Final = ("visit", "max_pages", "max_bytes", "max_time", "max_errors")
 
 
 @click.command("plan", short_help="Say what a crawl would meet, and how long it must take.")
@@ -118,7 +120,7 @@ def _lines(plan: Plan, settings: Settings, spider: Spider) -> Iterator[str]:
 
 
 def _host_lines(host: HostPlan, settings: Settings, spider: str) -> Iterator[str]:
-    from scrapekit.cli.saying import answer_text, given, pause_text, rule_text
+    from scrapekit.cli.saying import answer_text, given, limit_text, pause_text, rule_text
 
     agent = settings.identity.name
     yield host.host
@@ -130,6 +132,10 @@ def _host_lines(host: HostPlan, settings: Settings, spider: str) -> Iterator[str
     yield f"  delay       {pause_text(settings, host.host, asked, spider)}"
     at_once = given(settings, host.host, "concurrency", spider)
     yield f"  at once     {at_once.value}: concurrency by {rule_text(at_once)}"
+    for key in _BUDGETS:
+        if (limit := given(settings, host.host, key, spider)).value is not None:
+            shown = limit_text(key, limit.value)
+            yield f"  {'hours' if key == 'visit' else 'budget':11} {shown}: {key} by {rule_text(limit)}"
     robots = given(settings, host.host, "robots", spider)
     for site in host.sites.values():
         if robots.value == "ignore":

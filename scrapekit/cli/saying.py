@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from scrapekit.config import FILE_NAME, Given, Settings
 from scrapekit.robots import Robots, Verdict
 from scrapekit.scout import Answer, meaning
 from scrapekit.throttle import Pause
+from scrapekit.units import size_text
 
 #: A row of what is printed: its name and its text.
 Row = tuple[str, str]
@@ -21,6 +23,13 @@ def given(settings: Settings, host: str, key: str, spider: str = "") -> Given:
 def rule_text(rule: Given) -> str:
     """Where a limit comes from, such as ``[limits], scrapekit.toml:6``."""
     return f"{rule.rule}, {FILE_NAME}:{rule.line}" if rule.line else rule.rule
+
+
+def limit_text(key: str, value: Any) -> str:
+    """A limit's value in its unit."""
+    if key == "max_bytes":
+        return size_text(value)
+    return duration(value) if key == "max_time" else str(value)
 
 
 def seconds(value: float) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from scrapekit.errors import ConfigError
 from scrapekit.url import canonical, host_of, is_below, split_host
 
 if TYPE_CHECKING:
+    from scrapekit.ledger import Send
     from scrapekit.scout import Site
     from scrapekit.spider import Spider
 
@@ -24,6 +26,8 @@ Row = tuple[str, str]
 #: A log is searched from its end, this far. Bytes.
 _LOG: Final = 8 * 1024 * 1024
 _WIDTH: Final = 200
+#: Of what the ledger has of one URL, the last so many are shown.
+_SHOWN: Final = 3
 
 
 @click.command("explain", short_help="Say how a URL would be fetched, and why it would not.")
@@ -133,17 +137,53 @@ def _last_run(root: Path, url: str) -> Iterator[str]:
     run = runs[-1]
     ended = _end(run / "stats.json")
     yield f"{run.name}: {f'ended, {ended}' if ended else 'is under way, or was killed'}"
-    line = _last_line(run / "crawl.log", url)
+    yield from _on_record(run, url, over=bool(ended))
+    if line := _last_line(run / "crawl.log", url):
+        yield f"its log says: {line[:_WIDTH]}"
+
+
+def _on_record(run: Path, url: str, *, over: bool) -> Iterator[str]:
+    """What the run's ledger has of the URL, and of its host if the run goes on."""
+    from scrapekit.ledger import read
+
+    try:
+        account = read(run)
+    except ConfigError as error:
+        yield f"whether it was seen cannot be told: {error}"
+        return
+    sends = [each for each in account.sends if each.url == url]
+    refusals = [each for each in account.refusals if each.url == url]
+    yield from (f"sent at {_moment(each.start or each.at)}: {_came_of(each)}" for each in sends[-_SHOWN:])
+    for refusal in refusals[-_SHOWN:]:
+        line = f", line {refusal.line}" if refusal.line else ""
+        yield f"{refusal.outcome} at {_moment(refusal.at)}: {refusal.reason}{line}"
+    if not (sends or refusals):
+        yield "neither sent nor refused" + ("" if over else ": it was not found, or it waits, which no ledger tells")
+    if not over:
+        yield from _of_host(account.sends, host_of(url))
+
+
+def _of_host(sends: Sequence[Send], host: str) -> Iterator[str]:
+    """When a host was last asked, and what keeps it shut."""
+    last = next((each for each in reversed(sends) if each.host == host and each.start), None)
+    if last is None:
+        yield f"{host} was not asked yet"
+        return
     yield (
-        f"its log says: {line[:_WIDTH]}"
-        if line
-        else "its log does not name this URL, which it does only where something went wrong"
+        f"{host} was last asked at {_moment(last.start or last.at)}; "
+        f"the pause after that is {last.delay:g} s by {last.source}"
     )
-    yield (
-        "whether it was seen, and why it waits, cannot be told: the queue of a run is in the memory of its process"
-        if not ended
-        else "whether it was fetched then cannot be told: a run's queue is not kept"
-    )
+    yield from (f"its answer asked for {name}: {value}" for name, value in last.asked.items())
+
+
+def _came_of(send: Send) -> str:
+    if send.end is None:
+        return "no answer yet, or the process died"
+    return send.error or f"HTTP {send.status}, {send.size:,} bytes"
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _end(file: Path) -> str:

@@ -56,16 +56,39 @@ def test_what_is_offsite_is_not_fetched(scrapekit, project, site):
 
 
 def test_the_last_run_is_looked_into(scrapekit, project, site):
-    site.pages["/"] += "<a href=/gone>x</a>"
+    site.pages["/"] += "<a href=/gone>x</a><a href=/no/1>x</a>"
+    site.pages["/robots.txt"] = "User-agent: *\nDisallow: /no"
     assert scrapekit("crawl", "pages").code == 0
-    found = rows(scrapekit("explain", f"{site.url}/1"))["last run"]
-    assert found[0].endswith("-pages: ended, finished")
-    assert "does not name this URL" in found[1]
-    run = next((project / ".scrapekit" / "runs").iterdir())
-    (run / "stats.json").unlink()
-    with (run / "crawl.log").open("a") as log:
-        log.write(f"WARNING gave up {site.url}/gone: status 404\n")
-    found = rows(scrapekit("explain", f"{site.url}/gone"))["last run"]
-    assert found[0].endswith("is under way, or was killed")
-    assert found[1] == f"its log says: WARNING gave up {site.url}/gone: status 404"
-    assert "cannot be told" in found[2]
+
+    def last_run(path: str) -> list[str]:
+        return rows(scrapekit("explain", f"{site.url}{path}"))["last run"]
+
+    run, fetched = last_run("/1")
+    assert run.endswith("-pages: ended, finished")
+    assert fetched.startswith("sent at 20")
+    assert ": HTTP 200, " in fetched
+    assert "status 404" in last_run("/gone")[1]
+    assert last_run("/no/1")[1].endswith(": robots.txt, line 2")
+    assert last_run("/no/1")[1].startswith("disallowed at 20")
+    assert last_run("/never")[1:] == ["neither sent nor refused"]
+
+
+def test_of_a_run_under_way_the_hosts_last_turn_is_told(scrapekit, project, site):
+    assert scrapekit("crawl", "pages").code == 0
+    folder = next((project / ".scrapekit" / "runs").iterdir())
+    (folder / "stats.json").unlink()
+    (folder / "crawl.log").write_text(f"WARNING gave up {site.url}/never: for a reason\nWARNING {site.url}/never2: x\n")
+    run, record, host, log = rows(scrapekit("explain", f"{site.url}/never"))["last run"]
+    assert run.endswith("is under way, or was killed")
+    assert record.startswith("neither sent nor refused: it was not found, or it waits")
+    assert host.startswith(f"{site.url.removeprefix('http://')} was last asked at 20")
+    assert host.endswith("the pause after that is 0 s by free")
+    assert log == f"its log says: WARNING gave up {site.url}/never: for a reason"
+
+
+def test_a_run_without_a_ledger_is_told_as_such(scrapekit, project, site):
+    folder = project / ".scrapekit" / "runs" / "20260101-000000-pages"
+    folder.mkdir(parents=True)
+    run, record = rows(scrapekit("explain", f"{site.url}/"))["last run"]
+    assert run == "20260101-000000-pages: is under way, or was killed"
+    assert record.startswith("whether it was seen cannot be told: ")

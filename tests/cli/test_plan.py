@@ -33,7 +33,7 @@ def test_a_plan_says_hosts_limits_promises_and_time(scrapekit, project, site):
 def test_hours_and_budgets_are_told_with_their_rule(scrapekit, project, site):
     (project / "scrapekit.toml").write_text('[limits]\nvisit = "00:00-24:00"\nmax_pages = 5\nmax_bytes = "2 MiB"\n')
     said = scrapekit("plan", "pages")
-    assert "  hours       00:00-24:00 UTC: visit by [limits], scrapekit.toml:2\n" in said.out
+    assert "  hours       00:00-24:00: visit by [limits], scrapekit.toml:2\n" in said.out
     assert "  budget      5: max_pages by [limits], scrapekit.toml:3\n" in said.out
     assert "  budget      2 MiB: max_bytes by [limits], scrapekit.toml:4\n" in said.out
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Protocol
 
-from scrapekit.directives import NO_USES, Uses
 from scrapekit.circuit import is_failure
+from scrapekit.directives import NO_USES, Uses
 from scrapekit.errors import BadStatus, FetchError
 from scrapekit.frontier import PutBack
 from scrapekit.headers import Fields, Headers

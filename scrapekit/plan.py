@@ -11,12 +11,18 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
+
+import curio
 
 from scrapekit import sitemap
 from scrapekit.errors import ConfigError
 from scrapekit.robots import Verdict
 from scrapekit.scout import Answer, Scout, Site
 from scrapekit.url import canonical, host_of, origin_of
+
+#: Hosts that are asked for their robots.txt at once.
+AT_ONCE: Final = 16
 
 
 @dataclass(slots=True)
@@ -85,17 +91,35 @@ class Planner:
 
     async def make(self, urls: Iterable[str]) -> Plan:
         """Plan for these first URLs, canonical ones. Raises ConfigError for one that this crawl may not visit."""
+        hosts: dict[str, list[str]] = {}
         for url in urls:
-            await self._take_start(url)
+            if not self._known(url):
+                hosts.setdefault(host_of(url), []).append(url)
+        for name in hosts:
+            self._scout.check(name)  # all of them before the first is asked
+            self.plan.hosts[name] = HostPlan(name)
+        await self._take_hosts(deque(hosts.values()))
         await self._read_sitemaps()
         for host in self.plan.hosts.values():
             host.pause, host.budget = self._scout.pause(host.host), self._scout.limits(host.host).max_pages
         return self.plan
 
+    async def _take_hosts(self, waiting: deque[list[str]]) -> None:
+        """Some hosts side by side: one that does not answer holds up no other."""
+
+        async def some() -> None:
+            while waiting:
+                for url in waiting.popleft():
+                    await self._take_start(url)
+
+        async with curio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(waiting))):
+                await group.spawn(some)
+        if group.exception is not None:
+            raise group.exception
+
     async def _take_start(self, url: str) -> None:
-        if self._known(url):
-            return
-        host = self.plan.hosts.setdefault(host_of(url), HostPlan(host_of(url)))
+        host = self.plan.hosts[host_of(url)]
         site = host.sites[origin_of(url)] = await self._scout.site(url)
         if self._may(site, url):
             host.allowed.append(url)

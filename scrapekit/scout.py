@@ -131,7 +131,7 @@ class Scout:
 
         Raises ConfigError where this crawl may not go.
         """
-        self._settings.check_host(host_of(url), self._spider)
+        self.check(host_of(url))
         name = origin_of(url)
         async with self._asking.setdefault(name, curio.Lock()):
             if name not in self._sites:
@@ -151,6 +151,10 @@ class Scout:
     def pause(self, host: str) -> float:
         """The least time between two requests to a host, as far as is known by now. Seconds."""
         return self._post(host).pause
+
+    def check(self, host: str) -> None:
+        """Raise ConfigError for a host to which this crawl may not go."""
+        self._settings.check_host(host, self._spider)
 
     def limits(self, host: str) -> Limits:
         """What a host is asked to bear."""
@@ -201,7 +205,7 @@ class Scout:
 
     async def _send(self, request: Request) -> Reply:
         """Wait for the host's turn, and take it; once more where a kept connection was cut under us."""
-        self._settings.check_host(host_of(request.url), self._spider)
+        self.check(host_of(request.url))
         post = self._post(host_of(request.url))
         async with post.lock:
             try:

@@ -67,7 +67,7 @@ OWNERS = {
     "zstandard": {"http"},
     # curio is the ground the upper floors stand on; the words and the rules are plain functions.
     "curio": {"_compat", "kernel", "http", "keeper", "fetcher", "callbacks", "scheduler", "crawler", "pages", "scout",
-              "reload", "testing", "demo", "watch", "cli"},
+              "plan", "reload", "testing", "demo", "watch", "cli"},
 }  # fmt: skip
 #: Nobody's: they block the kernel, or belong to another one.
 NOBODYS = {"aiohttp", "asyncio", "requests", "tomllib", "urllib.request", "urllib3"}

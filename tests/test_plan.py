@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 from typing import Any
 
+import pytest
+
 from scrapekit import Settings
+from scrapekit.errors import ConfigError
 from scrapekit.plan import Plan, Planner
 from scrapekit.scout import scouting
 from scrapekit.testing import FakeNetwork, Page, VirtualClock
@@ -20,9 +23,17 @@ def index(*urls: str) -> str:
 
 
 class Planned:
-    def __init__(self, sites: dict[str, Any], *urls: str, sets: tuple[str, ...] = (), max_files: int = 20) -> None:
+    def __init__(
+        self,
+        sites: dict[str, Any],
+        *urls: str,
+        sets: tuple[str, ...] = (),
+        max_files: int = 20,
+        contact: bool = True,
+    ) -> None:
         self.network, clock = FakeNetwork(sites), VirtualClock()
-        settings = Settings().overridden(["identity.contact=https://example.org/bot", *sets])
+        known = ["identity.contact=https://example.org/bot"] if contact else []
+        settings = Settings().overridden([*known, *sets])
 
         async def main() -> Plan:
             async with scouting(settings, network=self.network, clock=clock) as scout:
@@ -92,6 +103,25 @@ def test_where_robots_txt_is_ignored_nothing_is_disallowed():
     sets = ("limits.robots=ignore", "limits.robots_reason=ours")
     host = Planned({"a.test": {"/robots.txt": ROBOTS}}, "http://a.test/no", sets=sets).plan.hosts["a.test"]
     assert (host.allowed, host.disallowed, host.pause) == (["http://a.test/no"], [], 1.0)
+
+
+def test_a_host_that_does_not_answer_holds_up_no_other():
+    sites: dict[str, Any] = {f"h{n}.test": {"/robots.txt": Page("", 404, delay=5.0)} for n in range(20)}
+    planned = Planned(sites, *(f"http://h{n}.test/" for n in range(20)))
+    assert list(planned.plan.hosts) == list(sites)
+    times = [received.until for received in planned.network.log]
+    assert max(times) - min(received.at for received in planned.network.log) == 10.0  # 20 hosts, 16 at once
+
+
+def test_a_host_that_is_refused_is_refused_before_any_is_asked():
+    with pytest.raises(ConfigError, match=r"contact.*b\.test"):
+        Planned({"127.0.0.1": {}, "b.test": {}}, "http://127.0.0.1/", "http://b.test/", contact=False)
+
+
+def test_a_host_that_is_refused_on_the_way_ends_the_plan():
+    away = Page(status=302, headers={"Location": "http://b.test/r"})
+    with pytest.raises(ConfigError, match=r"contact.*b\.test"):
+        Planned({"127.0.0.1": {"/robots.txt": away}, "b.test": {}}, "http://127.0.0.1/", contact=False)
 
 
 def test_no_more_pages_are_reckoned_with_than_the_budget_lets():

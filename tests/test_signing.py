@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,13 @@ def test_what_is_no_key_is_told(file, tmp_path):
             load(file)
     with pytest.raises(ConfigError, match="cannot be read"):
         load(tmp_path / "none")
+
+
+def test_without_the_extra_it_is_said_what_to_install(file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric", None)
+    for attempt in (Key.new, lambda: load(file)):
+        with pytest.raises(ConfigError, match=r"pip install 'polite-scrapekit\[signing\]'"):
+            attempt()
 
 
 # ---- the settings, and the way to the wire ----

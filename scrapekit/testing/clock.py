@@ -20,6 +20,9 @@ START: Final = 1_000_000.0
 #: So many rounds of the kernel at one moment of virtual time are a loop without an end.
 LIVELOCK: Final = 200_000
 
+#: While a thread works, this often it is looked whether it still does. Seconds of real time.
+_GLANCE: Final = 0.002
+
 
 class Deadlock(Exception):
     """The program has not ended and never will: nobody sleeps and no thread works, or somebody never waits."""
@@ -78,8 +81,10 @@ class _Selector(selectors.DefaultSelector):
                 raise Deadlock(f"somebody is always busy, and it is still {self._clock.now:.3f}: a loop without a wait")
             return events
         self._rounds = 0
-        if self._clock.working:
-            return super().select(None)
+        while self._clock.working:
+            # Not for ever: what a thread brought may be here before it is known to be back.
+            if events := super().select(_GLANCE):
+                return events
         events = super().select(0)  # a thread may have come back since the first look
         if events:
             return events

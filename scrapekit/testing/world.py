@@ -6,10 +6,12 @@ sent to it and when, which ``violations`` holds against delays and caps: it trus
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Final
 
 import curio
 
@@ -17,7 +19,7 @@ from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout
 from scrapekit.headers import Headers
 from scrapekit.http import Deadlines, Reply
 from scrapekit.http.address import Address
-from scrapekit.url import host_of, origin_of
+from scrapekit.url import host_of, origin_of, split_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,9 @@ class Answer:
     resets: bool = False
 
 
+_NOTHING: Final = Answer(404)
+
+
 def page(*links: str, **facts: float) -> Answer:
     """An HTML page with these links."""
     body = "<html><body>" + "".join(f'<a href="{link}">x</a>' for link in links)
@@ -44,14 +49,18 @@ def page(*links: str, **facts: float) -> Answer:
 
 @dataclass(slots=True)
 class Visit:
-    """One request as the server saw it; times in seconds. ``sent`` is None if it never arrived."""
+    """One request as the server saw it; times in seconds. ``sent`` is None if it never arrived.
+
+    ``status`` is 0 where the answer did not come through; ``answer`` is what the server had for it.
+    """
 
     url: str
     host: str
     began: float
     sent: float | None = None
-    ended: float = 0.0
+    ended: float = math.inf
     status: int = 0
+    answer: Answer = _NOTHING
 
 
 class World:
@@ -87,6 +96,10 @@ class World:
     async def close(self) -> None:
         self._idle.clear()
 
+    def note(self, visit: Visit) -> None:
+        """Keep a visit, which begins now."""
+        self.visits.append(visit)
+
     async def send(
         self,
         method: str,
@@ -102,8 +115,8 @@ class World:
         """Play one exchange, in virtual time."""
         self._times[url] += 1
         answer = self._answer(url, self._times[url])
-        visit = Visit(url, host_of(url), self._clock())
-        self.visits.append(visit)
+        visit = Visit(url, host_of(url), self._clock(), answer=answer)
+        self.note(visit)
         try:
             await self._connect(url, answer, deadlines)
             visit.sent = self._clock()
@@ -136,7 +149,8 @@ class World:
         self._idle[origin_of(url)] += 1
         visit.status = answer.status
         body = answer.body
-        return Reply(answer.status, Headers(answer.headers), body, "1.1", "127.0.0.1", len(body), False)
+        address = self.cached(split_host(visit.host)[0], 0)[0].ip
+        return Reply(answer.status, Headers(answer.headers), body, "1.1", address, len(body), False)
 
 
 def violations(visits: Iterable[Visit], delay: Callable[[str], float], cap: Callable[[str], int]) -> Iterator[str]:

@@ -86,7 +86,7 @@ def _measure(report: HostReport, case: Case) -> None:
     report.least_gap, report.median_gap = min(found, default=None), median(found) if found else None
     report.most_at_once = max(at_once for at_once, _ in overlaps(case.sent))
     last = case.sent[-1].send
-    report.delay, report.source = case.law.pause(case.host, last.seq, last.at)
+    report.delay, report.source = pace.least(case.law, last)
     report.concurrency = case.law.terms(case.host, last.seq).concurrency
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from scrapekit import hours
 from scrapekit.audit.case import Case, seconds
-from scrapekit.audit.law import ROUNDING, Pause
+from scrapekit.audit.law import ROUNDING, Law, Pause
 from scrapekit.audit.report import Violation
 from scrapekit.audit.rests import granted_by
 from scrapekit.audit.sends import gaps, is_page, overlaps
@@ -38,6 +38,16 @@ def delay(case: Case) -> Iterator[Violation]:
         pause = max(case.law.pause(send.host, send.seq, send.at), asked)
         if gap < pause.seconds - ROUNDING:
             yield case.broken(pause.rule, send, f"{seconds(gap)} after the one before", seconds(pause.seconds))
+
+
+def least(law: Law, send: Send) -> Pause:
+    """The least time from one start to the next in the long run, a Request-rate included."""
+    longest = law.pause(send.host, send.seq, send.at)
+    for wish in law.wishes(send.host, send.seq, send.at):
+        if wish.rate is not None:
+            asked = min(wish.rate.seconds / wish.rate.requests, law.terms(send.host, send.seq).max_crawl_delay)
+            longest = max(longest, Pause(asked, "request-rate"), key=lambda pause: pause.seconds)
+    return longest
 
 
 def request_rate(case: Case) -> Iterator[Violation]:

@@ -94,6 +94,7 @@ class Crawl:
 
             self.stats.started = began = self._clock()
             self._files.open_ledger(self.spider.name, self.settings, began)
+            self._files.open_book(self.settings.root)
             scheduler = self._scheduler = self._compose(in_its_thread if self._run else call_here)
             follower = await curio.spawn(follow, self.settings, self._take_over)
             try:
@@ -138,6 +139,7 @@ class Crawl:
             workbench=settings.crawl.workbench,
             window=settings.crawl.window,
             call=call,
+            book=self._files.book,
         )
         self._callbacks = Callbacks(self.spider, limit=settings.crawl.callback_timeout)
         pages = Pages(

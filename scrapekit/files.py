@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from scrapekit.config import Settings
 from scrapekit.frontier import Batch
+from scrapekit.hostbook import HostBook
+from scrapekit.hostlocks import HostLocks
 from scrapekit.ledger import Ledger
-from scrapekit.sinks import RunFolder, Sink, write_each
+from scrapekit.sinks import HOME, RunFolder, Sink, write_each
 
 
 class Files:
@@ -25,6 +28,7 @@ class Files:
         self._rejected: Sink | None = None
         self._open = ExitStack()
         self.ledger: Ledger | None = None
+        self.book: HostBook | None = None
 
     def __enter__(self) -> Self:
         for sink in self._sinks:
@@ -45,6 +49,12 @@ class Files:
             self.ledger = Ledger(self._run.path, spider=spider, agent=agent, user_agent=settings.user_agent, now=now)
             self._open.callback(self.ledger.close)
             self.ledger.settings(settings.tables(), now=now)
+
+    def open_book(self, root: Path) -> None:
+        """Open the project's memory of hosts, for a crawl that keeps a folder."""
+        if self._run is not None:
+            self.book = HostBook(root / HOME, HostLocks())
+            self._open.callback(self.book.close)
 
     def write(self, batch: Batch) -> None:
         """Write a batch's items to every sink, or to none. Raises SinkError."""

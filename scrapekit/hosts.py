@@ -208,9 +208,9 @@ class Host:
         self.paced = Pause(now + self.throttle.gap(), self.throttle.pause().rule)
         self.reckon()
 
-    def heard(self, now: float, *, began: float, sent: float | None, heard: Heard) -> None:
-        """Something came back, or nothing did."""
-        error = heard.error
+    def heard(self, now: float, *, began: float, sent: float | None, heard: Heard) -> bool:
+        """Something came back, or nothing did; whether the host rests by it in another way than before."""
+        error, before = heard.error, (self.throttle.resting, self.circuit.opens_at)
         if heard.status and sent is not None:
             self.throttle.answered(now, sent=sent, status=heard.status, headers=heard.headers)
             self.circuit.answered()
@@ -222,6 +222,7 @@ class Host:
         bad = error is not None or heard.status >= 400
         self.budget.spent(pages=good and heard.is_page, size=heard.size, errors=bad)
         self.reckon()
+        return before != (self.throttle.resting, self.circuit.opens_at)
 
     def apply(self, limits: Limits, agent: str) -> None:
         """Go by other settings from now on; a pause that had begun is measured anew."""

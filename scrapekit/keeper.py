@@ -10,8 +10,9 @@ is nothing in either.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import curio
@@ -30,11 +31,14 @@ from scrapekit.frontier import (
     Row,
     Want,
 )
+from scrapekit.hostbook import HostBook
 from scrapekit.kernel import Alarm
 from scrapekit.registry import HostRegistry
 from scrapekit.request import Request
 from scrapekit.stats import Stats
 from scrapekit.window import NEVER
+
+log = logging.getLogger("scrapekit.crawl")
 
 #: The longest that an outcome waits for its commit, in seconds.
 INTERVAL: Final = 0.1
@@ -42,6 +46,8 @@ INTERVAL: Final = 0.1
 BATCH: Final = 250
 #: While hosts wait for a place on a full workbench, who sleeps there is looked for this often. Seconds.
 CROWDED: Final = 1.0
+#: A host that another live crawl visits is asked for again after so many seconds.
+HELD: Final = 5.0
 
 #: Runs a function somewhere and gives its result: in a thread of its own, or right here in tests.
 Call = Callable[..., Awaitable[Any]]
@@ -66,7 +72,7 @@ class Keeper:
     """Gathers what the crawl found out, and keeps frontier, registry and statistics in step.
 
     ``write`` puts a batch's items into the sinks, ``changed`` is rung after each visit to the frontier. ``workbench``
-    hosts are leased at the most, with ``window`` rows each.
+    hosts are leased at the most, with ``window`` rows each. ``book`` remembers hosts beyond this crawl.
     """
 
     def __init__(
@@ -81,7 +87,9 @@ class Keeper:
         workbench: int,
         window: int,
         call: Call = call_here,
+        book: HostBook | None = None,
     ) -> None:
+        self._book = book
         self._frontier, self._registry, self._write, self._stats = frontier, registry, write, stats
         self._clock, self._call, self._changed = clock, call, changed
         self._workbench, self._window = workbench, window
@@ -105,6 +113,8 @@ class Keeper:
     @property
     def ask_at(self) -> float:
         """When to ask for more hosts: as soon as one opens and there is room for it; NEVER if there is none."""
+        if self._out is not None:
+            return NEVER  # the visit that is on will tell
         if self._ask_at != NEVER and self._registry.crowd >= self._workbench:
             return max(self._ask_at, self._visited_at + CROWDED)
         return self._ask_at
@@ -169,6 +179,8 @@ class Keeper:
                 await self._alarm.sleep(None if due == NEVER else due - self._clock())
         if self.error is None:
             await self._visit()
+        async with curio.disable_cancellation():
+            await self._call(self._leave, self._registry.release_all())
 
     async def close(self) -> None:
         """Let ``run`` end, after a last commit."""
@@ -197,7 +209,8 @@ class Keeper:
         self._visited_at = now
         crowded = self._ask_at <= now and registry.crowd >= self._workbench
         released = registry.release_idle() | (registry.release_sleepers(now) if crowded else {})
-        errand = (self._out, registry.wants(), released, registry.wanted(), self._workbench - len(registry), now)
+        wanted, room = registry.wanted(), self._workbench - len(registry)
+        errand = (self._out, registry.wants(), released, registry.notable(), wanted, room, now)
         async with curio.disable_cancellation():
             try:
                 answer = await self._call(self._at_the_frontier, *errand)
@@ -206,6 +219,8 @@ class Keeper:
             else:
                 self._spread(self._out, answer)
             self._out = None
+        if any(host not in registry for host in wanted):
+            await self._due(now + HELD)
         await self._changed.ring()
 
     def _at_the_frontier(
@@ -213,6 +228,7 @@ class Keeper:
         batch: Batch,
         wants: list[Want],
         released: dict[str, HostState],
+        notable: dict[str, HostState],
         wanted: list[str],
         room: int,
         now: float,
@@ -223,8 +239,35 @@ class Keeper:
         refilled = frontier.refill(wants, now)
         if released:
             frontier.release(released, now)
-        leased = frontier.lease(max(room, 0), self._window, now, wanted)
+        if self._book is not None and (released or notable):
+            self._book.note(notable, closed=False)
+            self._book.note(released, closed=True)
+        leased = self._claimed(frontier.lease(max(room, 0), self._window, now, wanted), now)
         return _Round(committed, [(want, refilled[want.host]) for want in wants], leased, frontier.counts())
+
+    def _claimed(self, leased: Leased, now: float) -> Leased:
+        """Those leases whose hosts no other live crawl visits, with what is remembered of them; the others wait."""
+        if self._book is None or not leased.hosts:
+            return leased
+        mine = self._book.claim(lease.host for lease in leased.hosts)
+        others = [lease for lease in leased.hosts if lease.host not in mine]
+        if others:
+            states = {lease.host: replace(lease.state, opens_at=now + HELD, rule="another crawl") for lease in others}
+            self._frontier.release(states, now)
+            log.info("waiting for another crawl of this machine to leave %s", ", ".join(states))
+        hosts = [
+            lease if lease.state.memory is not None else replace(lease, state=self._book.recall(lease.host, now))
+            for lease in leased.hosts
+            if lease.host in mine
+        ]
+        asks = [time for time in (leased.ask_at, now + HELD if others else None) if time is not None]
+        return Leased(hosts, min(asks, default=None))
+
+    def _leave(self, states: dict[str, HostState]) -> None:
+        """Give every host back, at the end."""
+        self._frontier.release(states, self._clock())
+        if self._book is not None:
+            self._book.note(states, closed=True)
 
     def _spread(self, batch: Batch, answer: _Round) -> None:
         registry, now = self._registry, self._clock()

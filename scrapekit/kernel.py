@@ -86,11 +86,13 @@ class Alarm:
         self._rung = curio.Event()
 
     async def sleep(self, seconds: float | None = None) -> None:
-        """Wait to be woken, for so many seconds at most; None is for ever, and no less than 0 is no wait."""
+        """Wait to be woken, for so many seconds at most; None is for ever. Others run meanwhile, however short it is."""
         if seconds is None:
             await self._rung.wait()
         elif seconds > 0:
             await curio.ignore_after(seconds, self._rung.wait)
+        else:
+            await curio.sleep(0)
         self._rung.clear()
 
     async def ring(self) -> None:

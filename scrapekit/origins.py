@@ -24,6 +24,9 @@ STALE: Final = MAX_AGE / 2
 #: Where that cannot be read, it is tried again after so many seconds.
 AGAIN: Final = 3600.0
 
+#: As much of a body is kept as the parser would look at in any encoding, in bytes.
+MAX_BODY: Final = 2 * robots.MAX_SIZE + 4
+
 ALLOW_ALL: Final = robots.parse(b"")
 
 
@@ -31,15 +34,20 @@ ALLOW_ALL: Final = robots.parse(b"")
 class Origin:
     """What is known of one origin's robots.txt.
 
-    ``rules`` are in force until ``expires``, and asked for again from ``stale_at`` on; ``digest`` names them in the
-    ledger. ``error`` stands once the origin was given up. ``asked`` is true from the
-    moment the file is asked for until it is known; rows that need it meanwhile are ``parked``.
+    ``rules`` are in force until ``expires``, and asked for again from ``stale_at`` on. ``status``, ``body`` and
+    ``fetched`` are those of the answer; ``digest`` names it in the ledger once it is ``recorded`` there. ``error``
+    stands once the origin was given up. ``asked`` is true from the moment the file is asked for until it is known; rows
+    that need it meanwhile are ``parked``.
     """
 
     name: str
     rules: robots.Robots | None = None
     expires: float = 0.0
+    status: int = 0
+    body: bytes = b""
+    fetched: float = 0.0
     digest: str = ""
+    recorded: bool = False
     stale_at: float = 0.0
     error: FetchError | None = None
     asked: bool = False
@@ -68,6 +76,7 @@ class Origin:
 
     def learn(self, status: int, body: bytes, now: float) -> None:
         """Take the final answer of a request for the file."""
+        self.status, self.body, self.fetched, self.recorded = status, body[:MAX_BODY], now, False
         self.rules = robots.parse(body) if 200 <= status < 300 else ALLOW_ALL
         self.expires, self.stale_at, self.error = now + MAX_AGE, now + STALE, None
 

@@ -23,6 +23,8 @@ class Record:
         if self._ledger is None:
             return None
         row, pause = turn.row, turn.host.throttle.pause()
+        if turn.origin is not None and not turn.origin.recorded:
+            self.robots(turn.origin, now)  # a copy that an earlier run brought
         digest, line = self._allowed_by(turn, request)
         return self._ledger.about_to_send(
             row.id,
@@ -77,12 +79,23 @@ class Record:
                     url, outcome = link.request.url, link.outcome.value
                     self._ledger.refused(0, url, now=now, outcome=outcome, reason=link.reason)
 
-    def robots(self, origin: Origin, now: float, *, status: int = 0, body: bytes = b"", error: str = "") -> None:
-        """A robots.txt came into force, or could not be read."""
+    def robots(self, origin: Origin, now: float) -> None:
+        """A robots.txt came into force."""
         if self._ledger is not None:
+            origin.recorded = True
             origin.digest = self._ledger.robots(
-                origin.name, now=now, status=status, body=body, expires=origin.expires or None, error=error
+                origin.name,
+                now=now,
+                status=origin.status,
+                body=origin.body,
+                fetched=origin.fetched,
+                expires=origin.expires,
             )
+
+    def robots_failed(self, origin: Origin, now: float, *, status: int, error: str) -> None:
+        """A robots.txt could not be read."""
+        if self._ledger is not None:
+            self._ledger.robots(origin.name, now=now, status=status, error=error)
 
     def _allowed_by(self, turn: Turn, request: Request) -> tuple[str, int | None]:
         """By which robots.txt, and which line of it, a request may go."""

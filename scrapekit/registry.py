@@ -70,6 +70,8 @@ class HostRegistry:
         self._hungry: dict[str, Host] = {}
         self._idle: dict[str, Host] = {}
         self._strays: dict[str, list[tuple[Row, Origin]]] = {}  # errands at hosts that are not leased yet
+        self._calls = False  # for such a host, since it was last asked for
+        self._notable: dict[str, Host] = {}  # those that must be remembered as they stand
         self.refused: deque[Refused] = deque()
         self.unresolved: deque[tuple[str, str]] = deque()
 
@@ -141,7 +143,14 @@ class HostRegistry:
 
     def wanted(self) -> list[str]:
         """Hosts that must be leased because another origin's robots.txt redirects there."""
+        self._calls = False
         return list(self._strays)
+
+    def notable(self) -> dict[str, HostState]:
+        """How hosts stand that asked for a rest, or whose robots.txt was read, since this was last asked."""
+        states = {name: host.state() for name, host in self._notable.items()}
+        self._notable.clear()
+        return states
 
     def release_idle(self) -> dict[str, HostState]:
         """Take the hosts that have nothing left off the workbench, with the state that they are left in."""
@@ -158,7 +167,7 @@ class HostRegistry:
     @property
     def asks(self) -> bool:
         """Whether a window runs low or a host is wanted."""
-        return bool(self._hungry or self._strays)
+        return bool(self._hungry) or self._calls
 
     def release_sleepers(self, now: float) -> dict[str, HostState]:
         """Take hosts that will not open for long off the workbench, so that others find room.
@@ -209,7 +218,8 @@ class HostRegistry:
         sent = turn.sent_at
         if sent is None:
             self.sent(turn, now)
-        turn.host.heard(now, began=turn.at, sent=sent, heard=heard)
+        if turn.host.heard(now, began=turn.at, sent=sent, heard=heard):
+            self._notable[turn.host.name] = turn.host
         self._give_back(turn, now)
 
     def skipped(self, turn: Turn, now: float) -> None:
@@ -255,7 +265,7 @@ class HostRegistry:
     def robots_known(self, origin: Origin, status: int, body: bytes, now: float) -> None:
         """The file was read, or there is none: who waited for it may go."""
         origin.learn(status, body, now)
-        host = self._hosts[host_of(origin.name)]
+        host = self._notable[host_of(origin.name)] = self._hosts[host_of(origin.name)]
         for beyond in host.learn(self._agent):
             log.warning(
                 "%s asks for a %s of %g s, which counts as max_crawl_delay", host.name, beyond.rule, beyond.seconds
@@ -269,6 +279,7 @@ class HostRegistry:
         host = self._hosts.get(row.host)
         if host is None:
             self._strays.setdefault(row.host, []).append((row, origin))
+            self._calls = True
         else:
             self._send_errand(host, row, origin)
             self._settle(host, now)
@@ -421,8 +432,8 @@ class HostRegistry:
     def _remove(self, host: Host) -> None:
         del self._hosts[host.name]
         self._line.remove(host)
-        self._hungry.pop(host.name, None)
-        self._idle.pop(host.name, None)
+        for places in (self._hungry, self._idle, self._notable):
+            places.pop(host.name, None)
 
     def _put_again(self, host: Host, row: Row, origin: Origin | None, now: float) -> None:
         if origin is None:

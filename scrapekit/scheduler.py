@@ -388,15 +388,15 @@ class Scheduler:
             registry.robots_put_back(origin, result.put_back.row, now)
         elif result.response is not None:
             registry.robots_known(origin, result.response.status, result.response.body, now)
-            self._record.robots(origin, now, status=result.response.status, body=result.response.body)
+            self._record.robots(origin, now)
         elif isinstance(result.error, TooManyRedirects):
             # As if there were none (RFC 9309 §2.3.1.2).
             registry.robots_known(origin, 404, b"", now)
-            self._record.robots(origin, now, status=404)
+            self._record.robots(origin, now)
         else:
             assert result.error is not None
             registry.robots_failed(origin, result.error, now)
-            self._record.robots(origin, now, status=result.heard.status, error=result.error.reason)
+            self._record.robots_failed(origin, now, status=result.heard.status, error=result.error.reason)
             log.warning("%s cannot be crawled: robots.txt: %s", origin.name, result.error)
 
     async def _look_up(self, host: str, url: str) -> None:

@@ -26,6 +26,7 @@ FLOORS = {
     "throttle": 2, "backoff": 2, "ratelimit": 2, "retry": 2, "spider": 2, "importing": 2,
     "budget": 2, "circuit": 2, "hours": 2, "traps": 2,
     "http": 3, "frontier": 3, "sinks": 3, "origins": 3, "window": 3, "hosts": 3, "line": 3, "registry": 3,
+    "hostlocks": 3, "hostbook": 3,
     "ledger": 3, "audit": 3,
     "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4, "project": 4, "pages": 4,
     "scout": 4, "plan": 4, "record": 4, "files": 4, "reload": 4,
@@ -38,6 +39,7 @@ OPEN_FLOORS = {0, 1, 2, 4}
 #: contract of the frontier, which hands it its rows.
 NEIGHBOURS = {
     "window": {"frontier"},
+    "hostbook": {"frontier", "origins", "hostlocks"},
     "origins": {"frontier"},
     "hosts": {"frontier", "origins", "window"},
     "line": {"hosts", "window"},
@@ -60,7 +62,7 @@ OWNERS = {
     "selectolax": {"markup"},
     "signal": {"cli"},
     "socket": {"http"},
-    "sqlite3": {"frontier"},
+    "sqlite3": {"frontier", "hostbook"},
     "ssl": {"http", "_compat"},
     "tomli": {"tomlfile"},
     "truststore": {"http"},

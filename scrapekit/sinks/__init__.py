@@ -13,11 +13,12 @@ from scrapekit.sinks.jsonlines import JsonLinesSink
 from scrapekit.sinks.kept import Kept, keep, rejected
 from scrapekit.sinks.memory import ListSink
 from scrapekit.sinks.opening import STDOUT, check_target, check_targets, open_sink
-from scrapekit.sinks.runs import RunFolder
+from scrapekit.sinks.runs import HOME, RunFolder
 from scrapekit.sinks.sink import Sink, write_all, write_each
 from scrapekit.sinks.stdout import StdoutSink
 
 __all__ = [
+    "HOME",
     "STDOUT",
     "CsvSink",
     "JsonArraySink",

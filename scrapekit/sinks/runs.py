@@ -21,7 +21,8 @@ from scrapekit.errors import ConfigError
 from scrapekit.sinks.jsonlines import JsonLinesSink
 from scrapekit.sinks.tail import failure
 
-_HOME: Final = ".scrapekit"
+#: The folder of a project in which everything stands that scrapekit keeps for itself.
+HOME: Final = ".scrapekit"
 _LOG_LINE: Final = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -37,10 +38,10 @@ class RunFolder:
 
         Raises ConfigError where nothing can be made there.
         """
-        runs = root / _HOME / "runs"
+        runs = root / HOME / "runs"
         try:
             runs.mkdir(parents=True, exist_ok=True)
-            _keep_out_of_git(root / _HOME)
+            _keep_out_of_git(root / HOME)
             return cls(_new_folder(runs, _names(spider, now())))
         except OSError as error:
             hint = "start it in a folder that may be written to"

@@ -149,6 +149,7 @@ class Crawl:
             check_host=self._check_host,
             stats=stats,
             limits_for=self._limits_for,
+            clock=clock,
         )
         fetcher = Fetcher(
             self._client,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,7 +17,8 @@ import curio.meta
 from pydantic import BaseModel
 
 from scrapekit.callbacks import Callbacks
-from scrapekit.errors import BadURL, CallbackError, ConfigError, ScrapekitError
+from scrapekit.directives import refusal
+from scrapekit.errors import BadURL, CallbackError, ConfigError, ItemError, ScrapekitError
 from scrapekit.frontier import Found, Outcome, Row
 from scrapekit.request import Request
 from scrapekit.response import Response
@@ -61,8 +63,10 @@ class Pages:
         check_host: Callable[[str], None],
         stats: Stats,
         limits_for: Callable[[str], Limits],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._spider, self._callbacks, self._known, self._stats = spider, callbacks, known, stats
+        self._clock = clock
         self._check_host, self._limits_for, self._traps = check_host, limits_for, Traps()
         self._domains = allowed_hosts(spider)
         self._refusals: dict[str, Refusal | None] = {}
@@ -107,11 +111,28 @@ class Pages:
         harvest = Harvest()
         method = row.request.callback or "parse"
         harvest.error = await self._run(str(method), response, row.request, harvest)
+        said = self._objection(response)
+        if said is not None:
+            for error in response.rejected:
+                error.snippet = ""
         self._read_notes(response, harvest)
         if harvest.error is not None:
             await self._errback(Failure(row.request, harvest.error, response), harvest)
+        if said is not None:
+            self._leave_out(harvest, said, response.url)
         response.release()
         return harvest
+
+    def _objection(self, response: Response) -> str | None:
+        """What the page says against keeping anything of it, as far as the settings heed that."""
+        wishes = self._limits_for(host_of(response.url)).respect
+        return refusal(response.directives, wishes, self._clock()) if wishes else None
+
+    def _leave_out(self, harvest: Harvest, said: str, url: str) -> None:
+        for kept in harvest.items:
+            error = ItemError(f"not kept, for the page says {said}", model=kept.kind, url=url)
+            harvest.rejected.append(rejected(error))
+        harvest.items.clear()
 
     async def failed(self, request: Request, error: ScrapekitError) -> Harvest:
         """Run the errback of a request that failed."""

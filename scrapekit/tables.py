@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, StringConstraints
 
 from scrapekit import hours, units
+from scrapekit.directives import wish
 from scrapekit.errors import BadURL
 from scrapekit.headers import Headers, checked
 from scrapekit.hours import Hours
@@ -314,6 +315,11 @@ class Limits(Table):
         default=0,
         description="The same for all hosts of one registrable domain, such as those below example.co.uk. 0 is no "
         "limit.",
+    )
+    respect: tuple[Annotated[str, BeforeValidator(lambda v: wish(v) if isinstance(v, str) else v)], ...] = Field(
+        default=(),
+        description='What pages say by which none of their items is kept, such as ["noindex", "ai-train=n"]; they are '
+        "counted as rejected. Nothing by default: what you do with the items decides what concerns you.",
     )
     max_crawl_delay: Seconds = Field(
         default=60.0,

@@ -575,6 +575,21 @@ def test_statuses_other_than_2xx_go_to_the_errback_once() -> None:
     assert crawled.stats.reasons["failed", "status 410"] == 1
 
 
+def test_items_are_kept_from_no_page_that_says_no_where_the_settings_heed_that() -> None:
+    def site(url: str, nth: int) -> Answer:
+        headers = {"Content-Type": "text/html"}
+        if url.endswith("/no"):
+            headers["X-Robots-Tag"] = "noindex"
+        if url.endswith("/train"):
+            headers["Content-Usage"] = "ai-train=n"
+        return Answer(body=b'<a href="/no">x</a><a href="/train">x</a>', headers=headers)
+
+    heeding = Crawled(no_robots(site), 'limits.respect=["noindex", "ai-train=n"]')
+    assert [item["url"] for item in heeding.items] == ["http://a.test/"]
+    assert (heeding.stats.items, heeding.stats.rejected, heeding.stats.fetched) == (1, 2, 3)
+    assert len(Crawled(no_robots(site)).items) == 3
+
+
 # -- worlds at random
 
 

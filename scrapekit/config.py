@@ -7,6 +7,7 @@ Invariant: a Settings that exists is valid; asking it never fails. Does not know
 from __future__ import annotations
 
 import copy
+import time
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -225,15 +226,15 @@ class Settings(tables.Tables):
 
     def _check_reason(self, host: str, spider: str, path: KeyPath | None = None) -> None:
         limits = self.limits_for(host, spider)
-        if limits.robots == "obey" or limits.robots_reason:
+        over = limits.robots == "ignore" and not limits.ignores_robots(time.time())
+        if limits.robots == "obey" or (limits.robots_reason and not over):
             return
         giving = [rule for rule, limits in self._rules.matching(host, spider) if "robots" in limits.model_fields_set]
         key = dotted((*(path or giving[-1]), "robots"))
-        problem = ConfigError(
-            f"{host} is not this machine, and nothing says why its robots.txt may be ignored",
-            key=key,
-            hint=f'obey it, or give the reason: {key}_reason = "…"',
-        )
+        why, hint = "nothing says why its robots.txt may be ignored", f'give the reason: {key}_reason = "…"'
+        if over:
+            why, hint = f"its robots.txt might be ignored until {limits.robots_until}", "ask its owner again"
+        problem = ConfigError(f"{host} is not this machine, and {why}", key=key, hint=f"obey it, or {hint}")
         raise complaint.placed(problem, self._source.lines, self._source.sets, self._source.file)
 
     def _check_signing(self) -> None:

@@ -224,18 +224,18 @@ class Host:
         self.reckon()
         return before != (self.throttle.resting, self.circuit.opens_at)
 
-    def apply(self, limits: Limits, agent: str) -> None:
+    def apply(self, limits: Limits, agent: str, now: float) -> None:
         """Go by other settings from now on; a pause that had begun is measured anew."""
         self.limits = limits
         self.throttle.apply(limits)
         self.budget.apply(limits)
         self.circuit.terms = limits
-        self.learn(agent)
+        self.learn(agent, now)
 
-    def learn(self, agent: str) -> list[Pause]:
+    def learn(self, agent: str, now: float) -> list[Pause]:
         """Take what the origins' robots.txt ask for, from the last send on; gives what is beyond the cap."""
         beyond = []
-        if self.limits.robots == "ignore":
+        if self.limits.ignores_robots(now):
             self.throttle.learn()
         else:
             known = [origin.rules for origin in self.origins.values() if origin.rules is not None]
@@ -253,7 +253,7 @@ class Host:
     def shut_outside_hours(self, now: float, agent: str) -> bool:
         """Whether it may not be visited at this hour; then it opens at the next that is welcome."""
         limits = [self.limits.visit] if self.limits.visit is not None else []
-        if self.limits.robots == "obey":
+        if not self.limits.ignores_robots(now):
             times = [rules.visit_time(agent) for o in self.origins.values() if (rules := o.rules) is not None]
             limits += [hours.of_robots(time) for time in times if time is not None]
         opens = hours.opens(now, limits) if limits else now

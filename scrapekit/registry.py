@@ -89,7 +89,7 @@ class HostRegistry:
     def add(self, lease: Lease, now: float) -> None:
         """Take a leased host onto the workbench, with the state that it was left with."""
         host = self._hosts[lease.host] = Host(lease, self._limits_for(lease.host), random=self._random)
-        host.learn(self._agent)
+        host.learn(self._agent, now)
         for row in lease.rows:
             host.held.add(row.id)
             host.window.put(row, now)
@@ -232,7 +232,7 @@ class HostRegistry:
     def relimit(self, now: float) -> None:
         """The settings have changed: they hold from now on."""
         for host in self._hosts.values():
-            host.apply(self._limits_for(host.name), self._agent)
+            host.apply(self._limits_for(host.name), self._agent, now)
             self._settle(host, now)
 
     def resolved(self, host: str, now: float) -> None:
@@ -266,7 +266,7 @@ class HostRegistry:
         """The file was read, or there is none: who waited for it may go."""
         origin.learn(status, body, now)
         host = self._notable[host_of(origin.name)] = self._hosts[host_of(origin.name)]
-        for beyond in host.learn(self._agent):
+        for beyond in host.learn(self._agent, now):
             log.warning(
                 "%s asks for a %s of %g s, which counts as max_crawl_delay", host.name, beyond.rule, beyond.seconds
             )
@@ -351,7 +351,7 @@ class HostRegistry:
         for group in groups:
             group.in_flight += 1
             group.unsent += 1
-        allowing = None if host.limits.robots == "ignore" or origin else host.origins[origin_of(url)]
+        allowing = None if host.limits.ignores_robots(now) or origin else host.origins[origin_of(url)]
         return Turn(host, row, now, host.opens_at, host.rule, groups, address or "", allowing, origin, connecting)
 
     def _hold_up(self, host: Host, url: str, address: str | None, shut: Group | None, now: float) -> None:
@@ -395,7 +395,7 @@ class HostRegistry:
             if refused is not None:
                 self.refused.append(refused)
                 continue
-            if host.limits.robots == "ignore":
+            if host.limits.ignores_robots(now):
                 return waiting, None
             name = origin_of(waiting.request.url)
             origin = host.origins.get(name) or host.origins.setdefault(name, Origin(name))
@@ -416,8 +416,8 @@ class HostRegistry:
             return Refused(row, Outcome.FAILED, down.reason, down)
         if (budget := host.budget.exceeded(now)) is not None:
             return Refused(row, Outcome.DROPPED, budget)
-        origin = host.origins.get(origin_of(row.request.url)) if host.limits.robots == "obey" else None
-        if origin is None or not origin.knows(now):
+        origin = host.origins.get(origin_of(row.request.url))
+        if host.limits.ignores_robots(now) or origin is None or not origin.knows(now):
             return None
         if origin.error is not None:
             return Refused(row, Outcome.FAILED, origin.error.reason, origin.error)

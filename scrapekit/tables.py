@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, StringConstraints
@@ -316,6 +317,11 @@ class Limits(Table):
         description="The same for all hosts of one registrable domain, such as those below example.co.uk. 0 is no "
         "limit.",
     )
+    robots_until: date | None = Field(
+        default=None,
+        description="The last day (UTC) on which robots.txt may be ignored, such as 2026-12-31; after it, it is obeyed and a "
+        "crawl that would ignore it is refused.",
+    )
     respect: tuple[Annotated[str, BeforeValidator(lambda v: wish(v) if isinstance(v, str) else v)], ...] = Field(
         default=(),
         description='What pages say by which none of their items is kept, such as ["noindex", "ai-train=n"]; they are '
@@ -334,6 +340,13 @@ class Limits(Table):
         default=Headers(),
         description="Fields sent with each request. Merged field by field; an empty value leaves a field out.",
     )
+
+
+    def ignores_robots(self, now: float) -> bool:
+        """Whether robots.txt is ignored at a moment, in seconds since the epoch."""
+        if self.robots == "obey":
+            return False
+        return self.robots_until is None or datetime.fromtimestamp(now, UTC).date() <= self.robots_until
 
 
 class SpiderTable(Table):

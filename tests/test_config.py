@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -656,3 +658,20 @@ def test_the_origin_of_a_value_is_the_file_the_command_line_or_the_default(read:
     assert settings.origin(("identity", "contact")) == "scrapekit.toml:6"
     assert settings.origin(("identity", "name")) == "--set"
     assert settings.origin(("crawl", "window")) == "default"
+
+
+def test_robots_txt_is_ignored_until_its_date_and_no_longer():
+    def settings(until):
+        rule = f'robots = "ignore"\nrobots_reason = "they asked us"\nrobots_until = {until}'
+        text = f'[identity]\ncontact = "https://example.org/bot"\n[hosts."*.example.com"]\n{rule}\n'
+        return Settings.make(tomli.loads(text))
+
+    settings("2999-12-31").check_host("a.example.com")
+    with pytest.raises(ConfigError, match="until 2001-01-01"):
+        settings("2001-01-01").check_host("a.example.com")
+    limits = settings("2026-12-31").limits_for("a.example.com")
+    last = datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+    assert limits.ignores_robots(last)
+    assert not limits.ignores_robots(last + 1)
+    with pytest.raises(ConfigError, match="robots_until"):
+        settings('"some day"')

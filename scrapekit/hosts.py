@@ -92,7 +92,8 @@ class Refused:
 class Group:
     """Hosts that share an address or a registrable domain: together they count as ``share`` hosts at the most.
 
-    ``waiting`` are those that could go but for the others, with the ticket that makes each entry live.
+    ``waiting`` are those that could go but for the others, with the ticket that makes each entry live; who comes later
+    waits behind them, unless the group had let it go before (its ``passes``).
     """
 
     name: str
@@ -112,6 +113,17 @@ class Group:
         if pause and self.unsent:
             return NEVER
         return self.last_sent + pause / self.share
+
+    def shuts(self, host: Host, now: float) -> bool:
+        """Whether a host that could go but for the others must wait for them."""
+        return self.opening(host) > now or (self.first is not None and self not in host.passes)
+
+    @property
+    def first(self) -> Host | None:
+        """The host that has waited longest."""
+        while self.waiting and self.waiting[0][1].entry != self.waiting[0][0]:
+            self.waiting.popleft()
+        return self.waiting[0][1] if self.waiting else None
 
     @property
     def idle(self) -> bool:
@@ -143,12 +155,12 @@ class Host:
 
     ``held`` are the ids of its rows that are in the window, parked, in flight, or ended and not yet committed;
     ``backlog`` counts those that wait in the frontier beyond them. ``errands`` are requests for robots.txt, with the
-    time of each; they go before all else.
+    time of each; they go before all else. ``passes`` are the groups that have let it go since its last turn.
     """
 
     __slots__ = (
-        "backlog", "budget", "circuit", "domain", "entry", "errands", "groups", "held", "last_sent", "limits",
-        "looked_up", "name", "naming", "opens_at", "origins", "paced", "permits", "placed_at", "refilling", "rule",
+        "_domain", "backlog", "budget", "circuit", "entry", "errands", "held", "last_sent", "limits", "looked_up",
+        "name", "naming", "opens_at", "origins", "paced", "passes", "permits", "placed_at", "refilling", "rule",
         "throttle", "token", "unsent", "window",
     )  # fmt: skip
 
@@ -161,8 +173,8 @@ class Host:
         self.origins: dict[str, Origin] = memory.get("origins", {})
         self.last_sent: float = memory.get("last_sent", 0.0)
         self.permits = Semaphore(limits.concurrency)
-        self.domain = registrable(split_host(self.name)[0]) if limits.per_domain else ""
-        self.groups: tuple[Group, ...] = ()
+        self._domain: str | None = None
+        self.passes: tuple[Group, ...] = ()
         self.backlog = lease.waiting - len(lease.rows)
         self.unsent = self.naming = self.looked_up = self.refilling = False
         self.held: set[int] = set()
@@ -196,8 +208,10 @@ class Host:
         """When a turn could next be taken; NEVER while a permit, an answer or an address must come first."""
         if self.unsent or self.naming or self.permits.locked or self.budget.must_wait(self.permits.taken):
             return NEVER
-        errand = self.errands[0][0] if self.errands else NEVER
-        return max(self.opens_at, min(errand, self.window.earliest()))
+        errand, earliest = self.errands[0][0] if self.errands else NEVER, self.window.earliest()
+        if self.circuit.down:  # what waits is given up, and that needs no opening
+            return min(max(self.opens_at, errand), earliest)
+        return max(self.opens_at, min(errand, earliest))
 
     # -- what happens to it
 
@@ -219,10 +233,17 @@ class Host:
             if is_failure(error):
                 self.circuit.failed(now, began=began)
         good = 0 < heard.status < 400
-        bad = error is not None or heard.status >= 400
+        bad = error is not None or (heard.status >= 400 and heard.is_page)
         self.budget.spent(pages=good and heard.is_page, size=heard.size, errors=bad)
+        self._slow_down()
         self.reckon()
         return before != (self.throttle.resting, self.circuit.opens_at)
+
+    def _slow_down(self) -> None:
+        """A pause that has grown holds from the last send on."""
+        pause = self.throttle.pause()
+        if self.last_sent and self.last_sent + pause.seconds > self.paced.seconds:
+            self.paced = Pause(self.last_sent + pause.seconds, pause.rule)
 
     def apply(self, limits: Limits, agent: str, now: float) -> None:
         """Go by other settings from now on; a pause that had begun is measured anew."""
@@ -260,6 +281,13 @@ class Host:
         if opens > now:
             self.opens_at, self.rule = max(self.opens_at, opens), "visiting hours"
         return opens > now
+
+    @property
+    def domain(self) -> str:
+        """Its registrable domain."""
+        if self._domain is None:
+            self._domain = registrable(split_host(self.name)[0])
+        return self._domain
 
     @property
     def down(self) -> HostDown | None:

@@ -43,6 +43,8 @@ class Line:
         opening = host.opening()
         if opening == host.placed_at:
             return
+        if host.passes and opening > now:
+            self.give_way(host)
         host.placed_at, host.entry = opening, 0
         if opening <= now:
             self._stand(host, now)
@@ -71,16 +73,21 @@ class Line:
         self._gated.append((host.entry, host))
 
     def wait_for(self, group: Group, host: Host, now: float) -> None:
-        """Others of its group keep this host shut."""
+        """Others of its group keep this host shut; one that the group had let go once waits in front."""
         host.placed_at, host.entry = host.opening(), next(self._tickets)
-        group.waiting.append((host.entry, host))
-        self.settle(group, now)
+        (group.waiting.appendleft if group in host.passes else group.waiting.append)((host.entry, host))
+        self.settle(group)
+        self.give_way(host)
 
-    def settle(self, group: Group, now: float) -> None:
+    def give_way(self, host: Host) -> None:
+        """A host that its groups had let go does not go now: others of them may."""
+        for group in host.passes:
+            self.settle(group)
+
+    def settle(self, group: Group) -> None:
         """Stand a group where the opening of its first waiting host belongs, after any change."""
-        while group.waiting and group.waiting[0][1].entry != group.waiting[0][0]:
-            group.waiting.popleft()
-        opening = group.opening(group.waiting[0][1]) if group.waiting else NEVER
+        first = group.first
+        opening = NEVER if first is None else group.opening(first)
         if opening != group.placed_at:
             group.placed_at, group.entry = opening, next(self._tickets)
             if opening != NEVER:
@@ -109,13 +116,17 @@ class Line:
                 self._let_one_go(group, now)
 
     def _let_one_go(self, group: Group, now: float) -> None:
-        """The first of a group that has opened stands in line; the next ones follow when it has sent."""
+        """The first of a group that has opened goes before all others; the next ones follow when it has sent.
+
+        If it stood in line like any other, a larger host of its group could push in each time.
+        """
         group.placed_at = NEVER
-        while group.waiting:
-            ticket, host = group.waiting.popleft()
-            if host.entry == ticket:
-                self._stand(host, now)
-                return
+        if (host := group.first) is not None:
+            group.waiting.popleft()
+            if group not in host.passes:
+                host.passes += (group,)
+            host.entry = next(self._tickets)
+            heapq.heappush(self._open, (-math.inf, host.entry, host))
 
     def _stand(self, host: Host, now: float) -> None:
         host.entry = next(self._tickets)

@@ -206,18 +206,21 @@ class HostRegistry:
     def sent(self, turn: Turn, now: float) -> None:
         """The first byte of a turn's request is out: from here the delay counts."""
         turn.sent_at = now
+        self._went(turn, now)
+
+    def _went(self, turn: Turn, now: float) -> None:
         turn.host.sent(now)
         for group in turn.groups:
             group.last_sent = now
             group.unsent -= 1
-            self._line.settle(group, now)
+            self._line.settle(group)
         self._settle(turn.host, now)
 
     def ended(self, turn: Turn, heard: Heard, now: float) -> None:
         """A turn's exchange is over: its permit comes back. One that never sent costs the pause all the same."""
         sent = turn.sent_at
         if sent is None:
-            self.sent(turn, now)
+            self._went(turn, now)
         if turn.host.heard(now, began=turn.at, sent=sent, heard=heard):
             self._notable[turn.host.name] = turn.host
         self._give_back(turn, now)
@@ -233,7 +236,12 @@ class HostRegistry:
         """The settings have changed: they hold from now on."""
         for host in self._hosts.values():
             host.apply(self._limits_for(host.name), self._agent, now)
+            host.passes = ()
+            # Not even in the queue of its group does it stand where it stood: it may be in none now.
+            self._line.remove(host)
             self._settle(host, now)
+        for group in self._groups.values():
+            self._line.settle(group)
 
     def resolved(self, host: str, now: float) -> None:
         """The look-up of a host's name is over, whatever it found: the next turn finds out."""
@@ -265,12 +273,15 @@ class HostRegistry:
     def robots_known(self, origin: Origin, status: int, body: bytes, now: float) -> None:
         """The file was read, or there is none: who waited for it may go."""
         origin.learn(status, body, now)
-        host = self._notable[host_of(origin.name)] = self._hosts[host_of(origin.name)]
+        rows, host = origin.unpark(), self._hosts.get(host_of(origin.name))
+        if host is None:  # it had nothing left; what the origin knows is in the state that it was left in
+            return
+        self._notable[host.name] = host
         for beyond in host.learn(self._agent, now):
             log.warning(
                 "%s asks for a %s of %g s, which counts as max_crawl_delay", host.name, beyond.rule, beyond.seconds
             )
-        for row in origin.unpark():
+        for row in rows:
             host.window.put(row, now)
         self._settle(host, now)
 
@@ -287,10 +298,12 @@ class HostRegistry:
     def robots_failed(self, origin: Origin, error: FetchError, now: float) -> None:
         """The file cannot be read: nothing may be fetched from its origin."""
         origin.give_up(error, now)
-        host = self._hosts[host_of(origin.name)]
-        for row in origin.unpark():
-            host.window.put(row, now)  # where each finds its refusal
-        self._settle(host, now)
+        rows = origin.unpark()
+        host = self._hosts.get(host_of(origin.name))
+        if host is not None:
+            for row in rows:
+                host.window.put(row, now)  # where each finds its refusal
+            self._settle(host, now)
 
     # -- what the display asks
 
@@ -324,7 +337,7 @@ class HostRegistry:
         turn.host.permits.give_back()
         for group in turn.groups:
             group.in_flight -= 1
-            self._line.settle(group, now)
+            self._line.settle(group)
         self._settle(turn.host, now)
 
     def _runs_low(self, window: Window) -> bool:
@@ -334,18 +347,18 @@ class HostRegistry:
         """A turn at a host whose time has come, unless it turns out that something is wanting."""
         row, origin = (None, None) if host.shut_outside_hours(now, self._agent) else self._pick(host, now)
         if row is None:
-            self._pass_on(host, now)
+            self._line.give_way(host)
             return None
         url = row.request.url
         address = self._address_of(url)
         connecting = not self._has_idle(url)
         groups = self._groups_of(host, address)
-        shut = next((group for group in groups if group.opening(host) > now), None)
+        shut = next((group for group in groups if group.shuts(host, now)), None)
         if (address is None and not host.looked_up) or (connecting and not may_connect) or shut is not None:
             self._put_again(host, row, origin, now)
             self._hold_up(host, url, address, shut, now)
             return None
-        host.looked_up = False
+        host.looked_up, host.passes = False, ()
         host.permits.take()
         host.unsent = host.throttle.pause().seconds > 0
         for group in groups:
@@ -359,23 +372,17 @@ class HostRegistry:
         if address is None and not host.looked_up:
             host.naming = True
             self.unresolved.append((host.name, url))
+            self._line.give_way(host)
         elif shut is not None:
             self._line.wait_for(shut, host, now)
         else:
             self._line.gate(host)
 
-    def _pass_on(self, host: Host, now: float) -> None:
-        """A host had nothing to send after all: whoever waits for it in its groups may go instead."""
-        for group in host.groups:
-            self._line.settle(group, now)
-
     def _groups_of(self, host: Host, address: str | None) -> tuple[Group, ...]:
         """The groups in which a host's sends count, by its address of the moment and by its domain."""
         limits = host.limits
-        names = [(address, limits.per_address), (host.domain, limits.per_domain)]
-        groups = tuple(self._group(name, share) for name, share in names if name and share)
-        host.groups = groups
-        return groups
+        names = [(address, limits.per_address), (limits.per_domain and host.domain, limits.per_domain)]
+        return tuple(self._group(name, share) for name, share in names if name and share)
 
     def _group(self, name: str, share: int) -> Group:
         group = self._groups.get(name)
@@ -383,11 +390,12 @@ class HostRegistry:
             if len(self._groups) >= MAX_GROUPS:
                 self._groups = {name: group for name, group in self._groups.items() if not group.idle}
             group = self._groups[name] = Group(name, share)
+        group.share = share
         return group
 
     def _pick(self, host: Host, now: float) -> tuple[Row | None, Origin | None]:
         """The next row that may go; or the errand that must go first, with its origin."""
-        if host.errands and host.errands[0][0] <= now:
+        if host.errands and host.errands[0][0] <= now and host.opens_at <= now:
             _, _, row, origin = heapq.heappop(host.errands)
             return row, origin
         while (waiting := host.window.pop(now)) is not None:
@@ -432,6 +440,7 @@ class HostRegistry:
     def _remove(self, host: Host) -> None:
         del self._hosts[host.name]
         self._line.remove(host)
+        self._line.give_way(host)
         for places in (self._hungry, self._idle, self._notable):
             places.pop(host.name, None)
 

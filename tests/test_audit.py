@@ -6,16 +6,20 @@ The ledgers are made by hand: what they say is what was sent, and nothing of the
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
+from scrapekit import Response, Settings, Spider
 from scrapekit.audit import Report, judge
+from scrapekit.crawler import prepare_crawl
 from scrapekit.errors import ConfigError
 from scrapekit.headers import Headers
 from scrapekit.ledger import IGNORED, Handle, Kind, Ledger, read
+from scrapekit.testing import Answer, VirtualClock, World, page
 
 T = 1_753_000_000.0
 #: What is within a microsecond of the limit is rounding, and a millisecond is not.
@@ -706,6 +710,61 @@ def test_hosts_of_one_registrable_domain_share_where_asked(book: Make) -> None:
         b.robots(origin=f"http://{host}", at=2 * n)
         b.send(f"http://{host}/", 100 + n / 2)
     assert [(each.rule, each.host) for each in b.judge().violations] == [("per-domain", "b.example.co.uk")]
+
+
+# -- what the crawl itself puts on record
+
+
+class Follow(Spider):
+    name = "follow"
+    start_urls = tuple(f"http://h{n}.test/" for n in range(6))
+
+    def parse(self, response: Response) -> Iterator[Any]:
+        yield from response.follow_all(css="a")
+
+
+def unruly(seed: int) -> Callable[[str, int], Answer]:
+    """Hosts that are slow, refuse, redirect to each other, have enough now and then, and ask for one thing or other."""
+    dice = Random(seed)
+    asked = ["", "Crawl-delay: 2", "Request-rate: 1/3", "Disallow: /7", "Disallow: /*3", "Crawl-delay: 0.5"]
+
+    def site(url: str, nth: int) -> Answer:
+        host = int(url[8])
+        facts: Any = {"latency": dice.random() * 2, "connect": dice.random() * 0.5}
+        if url.endswith("/robots.txt"):
+            return Answer(503 if nth == 1 and host == 2 else 200, rules(asked[host]).encode(), **facts)
+        kind = dice.random()
+        if kind < 0.06:
+            return Answer(429, headers={"Retry-After": "20"} if kind < 0.03 else {}, **facts)
+        if kind < 0.08:
+            return Answer(refuses=True, **facts)
+        if kind < 0.10:
+            return Answer(headers={"RateLimit": f'"a";r={dice.randrange(5)};t=30'}, **facts)
+        if kind < 0.14:
+            return Answer(302, headers={"Location": f"http://h{dice.randrange(6)}.test/{dice.randrange(20)}"}, **facts)
+        return page(*(f"/{n}" for n in range(20))) if url.endswith("t/") else Answer(**facts)
+
+    return site
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [[], ["limits.concurrency=3", "limits.delay=0.3"], ["limits.delay=0", "limits.adaptive=2", "limits.per_address=1"]],
+)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_real_crawl_is_acquitted_in_an_unruly_world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, sets: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clock = VirtualClock()
+    settings = Settings().overridden(["identity.contact=https://bot.test/", *sets])
+    crawl = prepare_crawl(Follow, settings, network=World(unruly(seed), clock), clock=clock, keep=True)
+    stats = clock.run(crawl.run)
+    (run,) = (tmp_path / ".scrapekit" / "runs").iterdir()
+    account = read(run)
+    assert judge(account).violations == []
+    assert len(account.sends) >= stats.sends > 100
+    assert sum(refusal.outcome == "disallowed" for refusal in account.refusals) == stats.disallowed > 0
 
 
 # -- what the report says

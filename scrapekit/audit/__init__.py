@@ -25,6 +25,8 @@ __all__ = ["HostReport", "Report", "Violation", "judge"]
 
 #: So many URLs that were left alone are named for each host.
 NAMED: Final = 20
+#: Into so many parts the time of a host's visits is cut, to be drawn.
+PARTS: Final = 60
 
 
 def judge(account: Account) -> Report:
@@ -82,12 +84,21 @@ def _measure(report: HostReport, case: Case) -> None:
     if not case.sent:
         return
     report.first, report.last = case.sent[0].start, case.sent[-1].start
+    report.by_time = _by_time([each.start for each in case.sent])
     found = [gap for gap, _ in gaps(case.sent)]
     report.least_gap, report.median_gap = min(found, default=None), median(found) if found else None
     report.most_at_once = max(at_once for at_once, _ in overlaps(case.sent))
     last = case.sent[-1].send
     report.delay, report.source = pace.least(case.law, last)
     report.concurrency = case.law.terms(case.host, last.seq).concurrency
+
+
+def _by_time(starts: Sequence[float]) -> list[int]:
+    first, took = starts[0], starts[-1] - starts[0]
+    parts = [0] * PARTS
+    for start in starts:
+        parts[min(PARTS - 1, int((start - first) / took * PARTS)) if took else 0] += 1
+    return parts
 
 
 def _rests(report: HostReport, case: Case) -> None:

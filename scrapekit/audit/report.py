@@ -27,7 +27,8 @@ class HostReport:
 
     ``delay`` was in force at the last send, by ``source``, with at most ``concurrency`` at once. ``requests`` counts
     the sends, ``robots_fetches`` those for robots.txt among them; ``cut_off`` those that the death of the process
-    ended. ``waits`` counts how often the site asked for a pause and got it, ``waited`` is how long that was in all.
+    ended; ``by_time`` counts them in equal parts of the time from first to last. ``waits`` counts how often the site
+    asked for a pause and got it, ``waited`` is how long that was in all.
     """
 
     host: str
@@ -38,6 +39,7 @@ class HostReport:
     last: float | None = None
     least_gap: float | None = None
     median_gap: float | None = None
+    by_time: list[int] = field(default_factory=list)
     most_at_once: int = 0
     delay: float = 0.0
     source: str = ""

@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "plan": "Say what a crawl would meet, and how long it must take.",
     "explain": "Say how a URL would be fetched, and why it would not.",
     "identity": "Make the key that signs your requests.",
+    "audit": "Check that a run kept to the rules.",
     "demo": "Crawl a bookshop that runs on this machine.",
     "version": "Show the version.",
 }

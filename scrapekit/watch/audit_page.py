@@ -133,7 +133,7 @@ def _chart(host: HostReport) -> str:
         if (tall := _HEIGHT * number / most)
     )
     wide = (host.last - host.first) / len(host.by_time)
-    label = f"Requests over time, at most {most} in {span(wide)}"
+    label = f"Requests over time, at most {most} in {span(wide) if wide >= 1 else gap(wide)}"
     return f"""<figure>
 <svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}" preserveAspectRatio="none">{bars}</svg>
 <figcaption><span>{_short(host.first)}</span><span>{label.lower().capitalize()}</span><span>{_short(host.last)}</span>

@@ -53,7 +53,7 @@ class Record:
             status=heard.status,
             size=heard.size,
             address=heard.address,
-            error="" if heard.error is None else heard.error.reason,
+            error="" if heard.error is None else f"{heard.error.reason} in {heard.error.phase}",
             headers=heard.headers,
         )
 

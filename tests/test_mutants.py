@@ -131,6 +131,10 @@ MUTANTS = [
            site(), 'visit = "02:00-03:00"'),
     Mutant("adaptive not heeded", Throttle._reckon, "terms.adaptive * self.latency", "0.0", site(latency=2.0, links=60),
            "adaptive = 4.0"),
+    Mutant("RateLimit not heeded", Throttle._limit, "if ratelimit.FIELDS.isdisjoint(headers):", "if True:",
+           site(first={"/3": Answer(headers={"RateLimit": '"default";r=0;t=50'})})),
+    Mutant("a host that does not answer not left alone", Circuit.failed, "if not limit or", "if True or",
+           site(first={f"/{n}": Answer(resets=True) for n in range(12)}), "circuit_failures = 3"),
 ]  # fmt: skip
 
 
@@ -154,8 +158,8 @@ def mutate(monkeypatch: pytest.MonkeyPatch, mutant: Mutant) -> None:
     assert source.count(mutant.line) == 1, f"{mutant.line!r} stands {source.count(mutant.line)} times in {source}"
     module = sys.modules[function.__module__]
     made: dict[str, Any] = {}
-    code = compile("from __future__ import annotations\n" + source.replace(mutant.line, mutant.becomes), "<mutant>", "exec")
-    exec(code, module.__dict__, made)
+    changed = "from __future__ import annotations\n" + source.replace(mutant.line, mutant.becomes)
+    exec(compile(changed, "<mutant>", "exec"), module.__dict__, made)
     owner, _, name = function.__qualname__.rpartition(".")
     monkeypatch.setattr(getattr(module, owner) if owner else module, name, made[name])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -159,6 +160,21 @@ def test_a_retry_of_one_request_does_not_hold_up_the_others() -> None:
     assert len(tries) == 3
     assert max(crawled.times(f"http://a.test/{i}")[0] for i in range(1, 5)) < tries[1]
     assert crawled.stats.reasons["failed", "status 500"] == 1
+
+
+def test_no_turn_that_was_taken_before_a_rest_is_used_in_it() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("/0") and nth == 1:
+            return Answer(429, headers={"Retry-After": "90"}, latency=1.0)
+        # the connections of the other turns are there only when the rest has begun
+        connect = 3.0 if url[-1] in "123" and nth == 1 else 0.0
+        return page(*(f"/{n}" for n in range(4)), connect=connect) if url.endswith("t/") else page(connect=connect)
+
+    crawled = Crawled(no_robots(site), "limits.delay=0", "limits.concurrency=4")
+    (busy,) = [visit for visit in crawled.world.visits if visit.status == 429]
+    after = [visit.sent for visit in crawled.world.visits if visit.sent is not None and visit.sent > busy.ended]
+    assert min(after) >= busy.ended + 90
+    assert (crawled.stats.fetched, crawled.stats.pending) == (5, 0)
 
 
 # -- robots.txt
@@ -590,6 +606,313 @@ def test_items_are_kept_from_no_page_that_says_no_where_the_settings_heed_that()
     assert len(Crawled(no_robots(site)).items) == 3
 
 
+# -- budgets
+
+
+@pytest.mark.parametrize("cap", [1, 5])
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_of_a_host_exactly_as_many_pages_are_fetched_as_its_budget_has(cap: int, n: int) -> None:
+    crawled = Crawled(star(30, latency=0.7), "limits.delay=0.1", f"limits.concurrency={cap}", f"limits.max_pages={n}")
+    assert (crawled.stats.fetched, len(crawled.sent())) == (n, n)
+    assert crawled.stats.reasons["dropped", "budget: pages"] == crawled.stats.seen - n
+    assert (crawled.stats.end, crawled.adds_up()) == ("finished", True)
+
+
+def test_a_page_that_fails_leaves_its_part_of_the_budget_to_another() -> None:
+    def site(url: str, nth: int) -> Answer:
+        links = [f"/{i}" for i in range(9)] if url.endswith("t/") else []
+        return Answer(404) if url[-1] in "0246" else page(*links)
+
+    crawled = Crawled(no_robots(site), "limits.concurrency=3", "limits.delay=0", "limits.max_pages=5")
+    assert crawled.stats.fetched == 5
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason", "fetched"),
+    [
+        ("max_bytes=2500", "budget: bytes", 3),
+        ("max_time=4.5", "budget: time", 4),
+        ("max_errors=2", "budget: errors", 3),
+    ],
+)
+def test_what_goes_beyond_bytes_time_or_errors_is_dropped(limit: str, reason: str, fetched: int) -> None:
+    def site(url: str, nth: int) -> Answer:
+        if "errors" in reason and url[-1] in "13":
+            return Answer(410)
+        answer = page(*(f"/{i}" for i in range(9))) if url.endswith("t/") else page()
+        return replace(answer, body=answer.body.ljust(1000))
+
+    crawled = Crawled(no_robots(site), f"limits.{limit}")
+    assert crawled.stats.fetched == fetched
+    assert crawled.stats.reasons["dropped", reason] > 0
+    assert (crawled.stats.end, crawled.adds_up(), crawled.stats.pending) == ("finished", True, 0)
+
+
+def test_the_budget_of_one_host_is_not_anothers() -> None:
+    class Two(Follow):
+        name = "two"
+        start_urls = ("http://a.test/", "http://b.test/")
+
+    crawled = Crawled(star(9), "hosts.'a.test'.max_pages=2", spider=Two)
+    assert Counter(urlsplit(url).netloc for url in crawled.sent()) == {"a.test": 2, "b.test": 10}
+
+
+# -- hours
+
+
+def test_a_host_is_visited_only_at_its_hours() -> None:
+    # The clock starts at 13:46:40 UTC.
+    crawled = Crawled(star(5), "limits.visit='14:00-14:01'", "crawl.max_wait=1d", "limits.delay=20")
+    hours = [visit.sent % 86400 for visit in crawled.world.visits if visit.sent is not None]
+    assert all(14 * 3600 <= hour < 14 * 3600 + 60 for hour in hours)
+    assert len(crawled.sent()) == 6
+    assert len(crawled.times("http://a.test/robots.txt")) == 3  # each day a new copy
+    assert crawled.stats.duration == pytest.approx(2 * 86400 + 800 + 40, abs=0.1)
+    assert crawled.stats.end == "finished"
+
+
+def test_hours_beyond_max_wait_end_the_crawl_with_work_left(caplog: pytest.LogCaptureFixture) -> None:
+    crawled = Crawled(star(5), "limits.visit='15:00-16:00'")
+    assert (crawled.stats.end, crawled.sent(robots=True)) == ("stalled", [])
+    assert "a.test opens in 4400 s (visiting hours)" in caplog.text
+
+
+def test_a_visit_time_of_robots_holds_from_its_reading_on() -> None:
+    site = rules("User-agent: *\nVisit-time: 1400-1500", lambda url, nth: page("/1"))
+    crawled = Crawled(site, "crawl.max_wait=1h")
+    first, *others = [visit.sent for visit in crawled.world.visits]
+    assert first % 86400 < 14 * 3600
+    assert [other % 86400 for other in others if other] == [14 * 3600, 14 * 3600 + 1]
+
+
+def test_a_request_rate_of_robots_is_a_delay() -> None:
+    site = rules("User-agent: *\nRequest-rate: 2/7", lambda url, nth: page(*(f"/{i}" for i in range(4))))
+    crawled = Crawled(site)
+    assert list(violations(crawled.world.visits, lambda host: 3.5, lambda host: 1)) == []
+    assert crawled.stats.duration == pytest.approx(5 * 3.5 + 0.07, abs=0.01)
+
+
+# -- a host that does not answer
+
+
+def dies(after: int, until: float) -> Callable[[VirtualClock], Site]:
+    """A host that answers so many pages, and then no more for so many seconds."""
+
+    def build(clock: VirtualClock) -> Site:
+        begun = clock()
+        answered = 0
+
+        def site(url: str, nth: int) -> Answer:
+            nonlocal answered
+            answered += 1
+            if answered > after and clock() < begun + until:
+                return Answer(refuses=True, resets=True)
+            return page(*(f"/{i}" for i in range(30))) if url.endswith("t/") else page()
+
+        return no_robots(site)
+
+    return build
+
+
+class Timed(Crawled):
+    """A crawl of a world that knows the time."""
+
+    def __init__(self, build: Callable[[VirtualClock], Site], *sets: str, **more: Any) -> None:
+        holder: list[Site] = []
+
+        def site(url: str, nth: int) -> Answer:
+            if not holder:
+                holder.append(build(self.clock))
+            return holder[0](url, nth)
+
+        super().__init__(site, *sets, **more)
+
+
+def test_a_host_that_dies_is_left_alone_tried_and_goes_on_when_it_is_back() -> None:
+    crawled = Timed(dies(10, 100.0), "crawl.max_wait=1h")
+    tries = [visit.began for visit in crawled.world.visits]
+    rests = [later - earlier for earlier, later in pairwise(tries) if later - earlier > 30]
+    assert rests == [pytest.approx(60, abs=0.1), pytest.approx(120, abs=0.1)]
+    assert crawled.stats.end == "finished"
+    assert (crawled.stats.fetched, crawled.stats.failed) == (31, 0)
+    assert crawled.violations() == []
+
+
+def test_a_host_that_stays_dead_is_given_up_with_all_that_waits_there() -> None:
+    crawled = Timed(dies(10, 1e9), "crawl.max_wait=1h", "limits.circuit_trials=2")
+    failed = crawled.stats.reasons
+    assert crawled.stats.end == "finished"
+    assert crawled.stats.fetched == 10
+    assert failed["failed", "host down"] + failed["failed", "connection"] == 21
+    assert failed["failed", "host down"] >= 15
+    assert crawled.stats.duration < 10 + 60 + 120 + 60
+    assert crawled.adds_up()
+
+
+def test_a_host_that_is_down_holds_up_nobody_else() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if "dead" in url:
+            return Answer(refuses=True) if not url.endswith("robots.txt") else Answer(404)
+        links = [f"http://dead.test/{i}" for i in range(20)] + [f"/{i}" for i in range(50)]
+        return page(*links) if url.endswith("t/") else Answer(404) if url.endswith("robots.txt") else page()
+
+    crawled = Crawled(site)
+    live = crawled.times("http://a.test/") + [t for i in range(50) for t in crawled.times(f"http://a.test/{i}")]
+    assert max(live) - min(live) == pytest.approx(50, abs=0.1)
+
+
+# -- what a host asks for
+
+
+def test_a_retry_after_beyond_the_setting_sets_the_host_aside(caplog: pytest.LogCaptureFixture) -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("/1"):
+            return Answer(503, headers={"Retry-After": "90000"})
+        return page("/1", "/2", "http://b.test/") if "a.test" in url else page()
+
+    crawled = Crawled(no_robots(site), "limits.max_retry_after=1h")
+    assert (crawled.stats.end, crawled.stats.pending) == ("stalled", 2)
+    assert "http://b.test/" in crawled.sent()
+    assert "a.test opens in 90000 s (Retry-After)" in caplog.text
+
+
+def test_after_a_429_the_pace_grows_back_to_exactly_what_is_configured() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("/5") and nth == 1:
+            return Answer(429)
+        return page(*(f"/{i}" for i in range(60))) if url.endswith("t/") else page()
+
+    crawled = Crawled(no_robots(site), "limits.delay=2")
+    times = sorted(visit.sent for visit in crawled.world.visits if visit.sent is not None)
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    rest = max(gaps)
+    after = gaps[gaps.index(rest) + 1 :]
+    assert 60 <= rest <= 66
+    assert after[:2] == [pytest.approx(4.0, abs=0.001), pytest.approx(2 / 0.52, abs=0.001)]
+    assert all(later <= earlier + 1e-6 for earlier, later in pairwise(after))
+    assert after[-10:] == [pytest.approx(2.0, abs=1e-6)] * 10
+    assert min(gaps) >= 2.0 - 1e-6
+
+
+def test_while_a_host_grants_less_it_is_asked_less() -> None:
+    def site(url: str, nth: int) -> Answer:
+        answer = page(*(f"/{i}" for i in range(8))) if url.endswith("t/") else page()
+        return replace(answer, headers={**answer.headers, "RateLimit": '"default";r=5;t=50'})
+
+    crawled = Crawled(no_robots(site))
+    first, *others = [visit.sent for visit in crawled.world.visits if not visit.url.endswith("robots.txt")]
+    assert [later - earlier for earlier, later in pairwise([first, *others])] == [pytest.approx(10.0, abs=0.01)] * 8
+
+
+def test_a_host_that_grants_nothing_more_is_left_alone_until_it_does() -> None:
+    def site(url: str, nth: int) -> Answer:
+        answer = page("/1")
+        return replace(answer, headers={**answer.headers, "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "40"})
+
+    first, second = Crawled(no_robots(site)).sent()
+    crawled = Crawled(no_robots(site))
+    assert crawled.times(second)[0] - crawled.times(first)[0] == pytest.approx(40.05, abs=0.001)
+
+
+def test_adaptive_keeps_a_slow_host_at_a_share_of_its_time() -> None:
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("/robots.txt"):
+            return Answer(latency=3.0)
+        return page(*(f"/{i}" for i in range(10)), latency=3.0)
+
+    crawled = Crawled(site, "limits.adaptive=4")
+    times = [visit.sent for visit in crawled.world.visits]
+    assert [later - earlier for earlier, later in pairwise(times)] == [pytest.approx(12.0, abs=0.001)] * 11
+
+
+def test_jitter_is_never_below_the_delay_and_not_always_the_same() -> None:
+    crawled = Crawled(star(40), "limits.delay=1", "limits.jitter=0.5")
+    times = sorted(visit.sent for visit in crawled.world.visits if visit.sent is not None)
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert crawled.violations() == []
+    assert 1.0 - 1e-6 <= min(gaps) < max(gaps) <= 1.5 + 0.08
+    assert len({round(gap, 3) for gap in gaps}) > 20
+
+
+# -- traps
+
+
+@pytest.mark.parametrize(
+    ("links", "sets", "reason", "dropped"),
+    [
+        (lambda url: [url + "x/"], "limits.max_depth=3", "trap: depth", 1),
+        (lambda url: ["/" + "y" * 30, "/" + "y" * 300], "limits.max_url=100", "trap: url length", 1),
+        (lambda url: [url + "p/q/"], "limits.max_depth=90", "trap: repeated segments", 1),
+        (lambda url: [f"/s?a={i}&b={i}" for i in range(30)], "limits.max_variations=10", "trap: pattern", 20),
+    ],
+)
+def test_a_trap_is_dropped_with_its_sign(
+    links: Callable[[str], list[str]], sets: str, reason: str, dropped: int
+) -> None:
+    crawled = Crawled(no_robots(lambda url, nth: page(*links(url) if "?" not in url else [])), sets)
+    assert crawled.stats.reasons["dropped", reason] == dropped
+    assert (crawled.stats.end, crawled.adds_up()) == ("finished", True)
+
+
+# -- robots.txt over a day
+
+
+def slow_star(robots: Callable[[str, int], Answer]) -> Site:
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("/robots.txt"):
+            return robots(url, nth)
+        return page(*(f"/{i}" for i in range(40))) if url.endswith("t/") else page()
+
+    return site
+
+
+HOURLY = ("limits.delay=1h", "crawl.max_wait=1d")
+
+
+def test_robots_is_read_again_after_half_a_day_and_what_it_says_then_holds() -> None:
+    def robots(url: str, nth: int) -> Answer:
+        return Answer(body=b"User-agent: *\nDisallow: " + (b"/none" if nth == 1 else b"/3"))
+
+    crawled = Crawled(slow_star(robots), *HOURLY)
+    first, second, *_ = [t - crawled.world.visits[0].began for t in crawled.times("http://a.test/robots.txt")]
+    assert second - first == pytest.approx(12 * 3600, abs=3600)
+    # /3 had been fetched by then, /30 to /39 had not
+    assert "http://a.test/3" in crawled.sent()
+    assert crawled.stats.reasons["disallowed", "robots.txt"] == 10
+    assert crawled.violations() == []
+
+
+def test_the_old_copy_is_in_force_where_robots_cannot_be_read_again_and_for_no_longer_than_a_day() -> None:
+    def robots(url: str, nth: int) -> Answer:
+        return Answer(body=b"User-agent: *\nDisallow: /2") if nth == 1 else Answer(500)
+
+    crawled = Crawled(slow_star(robots), *HOURLY)
+    began = crawled.times("http://a.test/robots.txt")[0]
+    pages = [t - began for url in crawled.sent() for t in crawled.times(url)]
+    assert 20 * 3600 < max(pages) < 24 * 3600 + 0.1  # it was read a moment after it was asked for
+    assert crawled.stats.reasons["disallowed", "robots.txt"] > 0
+    assert crawled.stats.reasons["failed", "robots unreachable"] > 0
+    assert not [url for url in crawled.sent() if url.startswith("http://a.test/2")]
+    assert (crawled.stats.end, crawled.adds_up()) == ("finished", True)
+
+
+# -- many names, one server
+
+
+def test_one_with_little_to_fetch_does_not_wait_for_the_large_ones_at_its_address() -> None:
+    class Crowd(Follow):
+        name = "crowd"
+        start_urls = (
+            *(f"http://large{n}--10.0.0.1.test/{i}" for n in range(4) for i in range(100)),
+            *(f"http://small--10.0.0.1.test/{i}" for i in range(3)),
+        )
+
+    crawled = Crawled(no_robots(lambda url, nth: page()), "limits.per_address=1", spider=Crowd)
+    small = [t for i in range(3) for t in crawled.times(f"http://small--10.0.0.1.test/{i}")]
+    assert max(small) - crawled.world.visits[0].began < 5 * 5
+    assert crawled.stats.fetched == 403
+
+
 # -- worlds at random
 
 
@@ -680,6 +1003,14 @@ def test_in_random_worlds_nothing_is_impolite_lost_or_done_twice(
     assert crawled.violations() == []
     crawl_delays = {host[7:]: 2.0 for host, rule in facts["robots"].items() if rule == "Crawl-delay: 2"}
     assert list(violations(crawled.world.visits, lambda host: crawl_delays.get(host, 0.0), lambda host: cap)) == []
+    asked = [visit for visit in crawled.world.visits if visit.status == 429]
+    too_soon = [
+        later.url
+        for busy in asked
+        for later in crawled.world.visits
+        if later.host == busy.host and later.sent is not None and busy.ended < later.sent < busy.ended + 20
+    ]
+    assert too_soon == []
     assert crawled.adds_up()
     assert crawled.stats.pending == 0
     pages = Counter(item["url"] for item in crawled.items)

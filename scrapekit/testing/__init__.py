@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scrapekit.testing.clock import Deadlock, VirtualClock
 from scrapekit.testing.network import FakeNetwork
+from scrapekit.testing.simulation import Knobs, Simulation
 from scrapekit.testing.site import CLOSE, RESET, SILENCE, FakeSite, Page
 from scrapekit.testing.world import Answer, Visit, World, page, violations
 
@@ -15,7 +16,9 @@ __all__ = [
     "Deadlock",
     "FakeNetwork",
     "FakeSite",
+    "Knobs",
     "Page",
+    "Simulation",
     "VirtualClock",
     "Visit",
     "World",

@@ -10,12 +10,12 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final
 
 import curio
 
-from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout
+from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout, Overtaken
 from scrapekit.headers import Headers
 from scrapekit.http import Deadlines, Reply
 from scrapekit.http.address import Address
@@ -110,6 +110,7 @@ class World:
         deadlines: Deadlines,
         max_size: int,
         on_sent: Callable[[], Awaitable[None]] | None = None,
+        may_go: Callable[[], bool] | None = None,
         fresh: bool = False,
     ) -> Reply:
         """Play one exchange, in virtual time."""
@@ -119,6 +120,8 @@ class World:
         self.note(visit)
         try:
             await self._connect(url, answer, deadlines)
+            if may_go is not None and not may_go():
+                raise Overtaken("the host asked for a rest meanwhile", url=url)
             visit.sent = self._clock()
             if on_sent is not None:
                 await on_sent()
@@ -160,26 +163,29 @@ def violations(visits: Iterable[Visit], delay: Callable[[str], float], cap: Call
         if visit.sent is not None:
             by_host[visit.host].append(visit)
     for host, sent in by_host.items():
-        yield from _gaps(host, sorted(visit.sent or 0.0 for visit in sent), delay(host))
-        yield from _overlaps(host, sent, cap(host))
+        times = sorted(visit.sent or 0.0 for visit in sent)
+        for breach in chain(gaps(times, delay(host)), overlaps(sent, cap(host))):
+            yield f"{host}: {breach}"
 
 
 #: What is lost when seconds since the epoch are added up.
-_ROUNDING = 1e-6
+ROUNDING: Final = 1e-6
 
 
-def _gaps(host: str, times: list[float], least: float) -> Iterator[str]:
+def gaps(times: Iterable[float], least: float) -> Iterator[str]:
+    """Two of these times, in order, that are closer than the least gap."""
     for earlier, later in pairwise(times):
-        if later - earlier < least - _ROUNDING:
-            yield f"{host}: sent after {later - earlier:.6f} s, the delay is {least} s"
+        if later - earlier < least - ROUNDING:
+            yield f"sent after {later - earlier:.6f} s, the delay is {least} s"
 
 
-def _overlaps(host: str, visits: list[Visit], cap: int) -> Iterator[str]:
+def overlaps(visits: Iterable[Visit], cap: int) -> Iterator[str]:
+    """More of these visits out at once than the cap."""
     # At one moment the end of an exchange goes before the start of the next.
-    moments = sorted([(visit.sent or 0.0, 1) for visit in visits] + [(visit.ended, -1) for visit in visits])
+    moments = sorted(chain.from_iterable(((visit.sent or 0.0, 1), (visit.ended, -1)) for visit in visits))
     out = 0
     for _, step in moments:
         out += step
         if out > cap:
-            yield f"{host}: {out} at once, the cap is {cap}"
+            yield f"{out} at once, the cap is {cap}"
             return

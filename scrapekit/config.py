@@ -7,8 +7,8 @@ Invariant: a Settings that exists is valid; asking it never fails. Does not know
 from __future__ import annotations
 
 import copy
-import time
 import re
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple

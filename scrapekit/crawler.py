@@ -7,9 +7,11 @@ shows and stops what runs.
 from __future__ import annotations
 
 import logging
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any, Literal, Protocol, overload
 
 import curio
@@ -56,7 +58,7 @@ class Crawl:
     """One execution of a spider.
 
     ``sinks`` get the items besides the run's own record in ``run``, if there is one. ``clock`` gives seconds since the
-    epoch; ``network`` replaces the real one. ``run()`` may be awaited once.
+    epoch; ``network`` replaces the real one, ``random`` what jitter is drawn from. ``run()`` may be awaited once.
     """
 
     def __init__(
@@ -69,13 +71,15 @@ class Crawl:
         run: RunFolder | None = None,
         clock: Callable[[], float] | None = None,
         network: Network | None = None,
+        random: Random | None = None,
     ) -> None:
         self.spider, self.settings, self.stats = spider, settings, Stats()
         self._bounds = bounds or Bounds(max_failures=settings.crawl.max_failures)
         self._run, self._files = run, Files(run, sinks)
         self._clock = clock or steady_clock()
         self._resolver: Names = network.resolver if network else Resolver(settings.resolve)
-        self._client: Wire = network.client() if network else Client(self._resolver)
+        self._client: Wire = network.client() if network else Client(self._resolver, max_idle=_idle(settings))
+        self._random = random or Random()
         self._scheduler: Scheduler | None = None
 
     def __repr__(self) -> str:
@@ -94,7 +98,7 @@ class Crawl:
 
             self.stats.started = began = self._clock()
             self._files.open_ledger(self.spider.name, self.settings, began)
-            self._files.open_book(self.settings.root)
+            self._files.open_book()
             scheduler = self._scheduler = self._compose(in_its_thread if self._run else call_here)
             follower = await curio.spawn(follow, self.settings, self._take_over)
             try:
@@ -127,6 +131,7 @@ class Crawl:
             address_of=self._address_of,
             has_idle=self._client.has_idle,
             each=settings.crawl.window,
+            random=self._random.random,
         )
         frontier, alarm = MemoryFrontier(), Alarm()
         keeper = Keeper(
@@ -160,6 +165,7 @@ class Crawl:
             agent=settings.identity.name,
             uses_of=registry.uses,
             sign=signer(settings, clock=clock),
+            random=self._random,
         )
         return Scheduler(
             registry=registry,
@@ -284,6 +290,7 @@ def prepare_crawl(
     network: Network | None = None,
     clock: Callable[[], float] | None = None,
     extra_sinks: Sequence[Sink] = (),
+    random: Random | None = None,
     **bounds: Any,
 ) -> Crawl:
     """A crawl with its files opened, not yet running. Raises ConfigError."""
@@ -299,8 +306,20 @@ def prepare_crawl(
         for target in targets
     ]
     return Crawl(
-        made, settings, bounds=Bounds(**bounds), sinks=[*sinks, *extra_sinks], run=run, clock=clock, network=network
+        made,
+        settings,
+        bounds=Bounds(**bounds),
+        sinks=[*sinks, *extra_sinks],
+        run=run,
+        clock=clock,
+        network=network,
+        random=random,
     )
+
+
+def _idle(settings: Settings) -> int:
+    """How many idle connections are kept: one for each host on the workbench, as far as files may be open."""
+    return min(settings.crawl.workbench, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 
 def _found_settings() -> Settings:

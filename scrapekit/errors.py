@@ -12,6 +12,7 @@
         RobotsUnreachable    robots.txt could not be read, so nothing may be fetched
         ResolveFailed        the name has no address
         ConnectFailed        TCP: refused, unreachable, reset
+        Overtaken            the host asked for a rest before anything was sent
         HostDown             it has not answered for so long that it is given up
         TLSFailed            which check failed; not tried again
         ProxyFailed          the proxy, not the site
@@ -168,6 +169,12 @@ class HostDown(FetchError):
     """The host has not answered for so long that all that waits there is given up."""
 
     phase, label = "connect", "host down"
+
+
+class Overtaken(FetchError):
+    """The host asked for a rest between a turn and its first byte; nothing was sent."""
+
+    phase, label = "connect", "overtaken"
 
 
 class TLSFailed(FetchError):

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from scrapekit.circuit import is_failure
 from scrapekit.directives import NO_USES, Uses
-from scrapekit.errors import BadStatus, FetchError
+from scrapekit.errors import BadStatus, FetchError, Overtaken
 from scrapekit.frontier import PutBack
 from scrapekit.headers import Fields, Headers
 from scrapekit.hosts import UNHEARD, Heard, Turn
@@ -48,6 +48,7 @@ class Sender(Protocol):
         deadlines: Deadlines,
         max_size: int,
         on_sent: Callable[[], Awaitable[None]] | None = None,
+        may_go: Callable[[], bool] | None = None,
         fresh: bool = False,
     ) -> Reply: ...
 
@@ -98,10 +99,13 @@ class Fetcher:
         self._cut: set[int] = set()
         self.jars: dict[str, CookieJar] = {}
 
-    async def fetch(self, turn: Turn, request: Request, on_sent: Callable[[], Awaitable[None]]) -> Result:
+    async def fetch(
+        self, turn: Turn, request: Request, on_sent: Callable[[], Awaitable[None]], may_go: Callable[[], bool]
+    ) -> Result:
         """Send a turn's request; whatever happens on the wire is a Result.
 
-        ``request`` is what the spider's ``prepare`` made of the row's own.
+        ``request`` is what the spider's ``prepare`` made of the row's own. ``may_go`` is asked right before the first
+        byte; if it says no, the row is put back.
         """
         limits = turn.host.limits
         began = self._clock()
@@ -115,8 +119,11 @@ class Fetcher:
                 deadlines=deadlines,
                 max_size=ROBOTS_SIZE if turn.robots_of else limits.max_size,
                 on_sent=on_sent,
+                may_go=may_go,
                 fresh=turn.row.id in self._cut,
             )
+        except Overtaken as error:
+            return Result(put_back=PutBack(turn.row, replace(turn.row, not_before=0.0)), cause=error)
         except FetchError as error:
             return self._failed(turn, request, error)
         self._cut.discard(turn.row.id)

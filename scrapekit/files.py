@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +13,7 @@ from scrapekit.frontier import Batch
 from scrapekit.hostbook import HostBook
 from scrapekit.hostlocks import HostLocks
 from scrapekit.ledger import Ledger
-from scrapekit.sinks import HOME, RunFolder, Sink, write_each
+from scrapekit.sinks import RunFolder, Sink, write_each
 
 
 class Files:
@@ -50,10 +49,12 @@ class Files:
             self._open.callback(self.ledger.close)
             self.ledger.settings(settings.tables(), now=now)
 
-    def open_book(self, root: Path) -> None:
-        """Open the project's memory of hosts, for a crawl that keeps a folder."""
+    def open_book(self) -> None:
+        """Open the memory of hosts that stands beside the runs, for a crawl that keeps a folder."""
         if self._run is not None:
-            self.book = HostBook(root / HOME, HostLocks())
+            locks = HostLocks()
+            self._open.callback(locks.close)
+            self.book = HostBook(self._run.home, locks)
             self._open.callback(self.book.close)
 
     def write(self, batch: Batch) -> None:

@@ -111,17 +111,25 @@ class HostBook:
     def _open(self) -> sqlite3.Connection:
         with self._translated():
             data = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
-            data.execute("PRAGMA journal_mode = WAL")
-            data.execute("PRAGMA synchronous = NORMAL")
-            (version,) = data.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
-                data.executescript("DROP TABLE IF EXISTS hosts; DROP TABLE IF EXISTS robots;")
-            data.executescript(_TABLES)
-            data.execute(f"PRAGMA user_version = {VERSION}")
+            try:
+                _lay_out(data)
+            except BaseException:
+                data.close()
+                raise
         return data
 
     def _translated(self) -> _Translated:
         return _Translated(self._path)
+
+
+def _lay_out(data: sqlite3.Connection) -> None:
+    data.execute("PRAGMA journal_mode = WAL")
+    data.execute("PRAGMA synchronous = NORMAL")
+    (version,) = data.execute("PRAGMA user_version").fetchone()
+    if version not in (0, VERSION):
+        data.executescript("DROP TABLE IF EXISTS hosts; DROP TABLE IF EXISTS robots;")
+    data.executescript(_TABLES)
+    data.execute(f"PRAGMA user_version = {VERSION}")
 
 
 class _Translated:
@@ -135,4 +143,4 @@ class _Translated:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, sqlite3.Error):
-            raise SinkError(f"cannot be used: {error}", file=self._path) from error
+            raise SinkError(f"cannot be written: {error}", file=self._path) from error

@@ -200,6 +200,10 @@ class Host:
         """Whether nothing of this host is left, here or in the frontier."""
         return not (self.held or self.backlog or self.errands or self.permits.taken)
 
+    def resting_until(self) -> float:
+        """Until when the host is to be left alone, whatever its pace."""
+        return max(self.throttle.resting.until, self.circuit.opens_at)
+
     def rests_until(self, when: float) -> bool:
         """Whether nothing of this host is out, and it does not open before then."""
         return len(self.held) == len(self.window) and not self.errands and when < self.opening() < NEVER

@@ -86,7 +86,7 @@ class Alarm:
         self._rung = curio.Event()
 
     async def sleep(self, seconds: float | None = None) -> None:
-        """Wait to be woken, for so many seconds at most; None is for ever. Others run meanwhile, however short it is."""
+        """Wait to be woken, for so many seconds at most; None is for ever. Others run meanwhile, however short."""
         if seconds is None:
             await self._rung.wait()
         elif seconds > 0:

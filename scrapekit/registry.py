@@ -232,6 +232,10 @@ class HostRegistry:
             group.unsent -= 1
         self._give_back(turn, now)
 
+    def may_go(self, turn: Turn, now: float) -> bool:
+        """Whether a turn still holds: not if the host asked for a rest after it was taken."""
+        return turn.host.resting_until() <= now
+
     def relimit(self, now: float) -> None:
         """The settings have changed: they hold from now on."""
         for host in self._hosts.values():

@@ -35,8 +35,6 @@ log = logging.getLogger("scrapekit.crawl")
 
 #: At most this share of the slots may be connecting, so that dead hosts cannot hold the crawl.
 CONNECTING: Final = 0.25
-#: ``start()`` is pulled while fewer than this many requests wait for each slot.
-FEW: Final = 16
 #: So many requests of ``start()`` are pulled before others are let run.
 HANDFUL: Final = 100
 
@@ -135,7 +133,7 @@ class Scheduler:
                 await self._keeper.flush()
             if self._is_over():
                 break
-            if self._keeper.waiting < FEW * self._slots:
+            if self._keeper.hungry(self._slots):
                 await self._hungry.ring()
             await self._alarm.sleep(self._until_next())
         await feeder.cancel()
@@ -274,7 +272,7 @@ class Scheduler:
             pulled += 1
             if pulled % HANDFUL == 0:
                 await curio.sleep(0)  # or a plain generator would let nobody else run
-            while self._keeper.waiting >= FEW * self._slots:
+            while not self._keeper.hungry(self._slots):
                 await self._hungry.sleep()
 
     # -- fetch tasks
@@ -320,15 +318,15 @@ class Scheduler:
             # The host's next opening is known only now.
             await self._alarm.ring()
 
-        heard = UNHEARD
+        heard, registry = UNHEARD, self._registry
         handle = self._record.about_to_send(turn, request, self._clock())
         try:
-            result = await self._fetcher.fetch(turn, request, on_sent)
+            result = await self._fetcher.fetch(turn, request, on_sent, lambda: registry.may_go(turn, self._clock()))
             heard = result.heard
         finally:
             now = self._clock()
             self._stop_connecting(turn)
-            self._registry.ended(turn, heard, now)
+            registry.ended(turn, heard, now)
             self._record.ended(handle, turn, heard, now)
         return result
 

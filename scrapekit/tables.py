@@ -230,7 +230,7 @@ class Crawl(Table):
         description="How long an async callback may take. A plain one cannot be interrupted, only warned of.",
     )
     workbench: Count = Field(
-        default=512,
+        default=2048,
         description="Hosts kept ready at once: about 1.3 × concurrency × (delay + latency) / latency fill the slots.",
     )
     window: Count = Field(
@@ -319,8 +319,8 @@ class Limits(Table):
     )
     robots_until: date | None = Field(
         default=None,
-        description="The last day (UTC) on which robots.txt may be ignored, such as 2026-12-31; after it, it is obeyed and a "
-        "crawl that would ignore it is refused.",
+        description="The last day (UTC) on which robots.txt may be ignored, such as 2026-12-31; after it, it is obeyed "
+        "and a crawl that would ignore it is refused.",
     )
     respect: tuple[Annotated[str, BeforeValidator(lambda v: wish(v) if isinstance(v, str) else v)], ...] = Field(
         default=(),
@@ -340,7 +340,6 @@ class Limits(Table):
         default=Headers(),
         description="Fields sent with each request. Merged field by field; an empty value leaves a field out.",
     )
-
 
     def ignores_robots(self, now: float) -> bool:
         """Whether robots.txt is ignored at a moment, in seconds since the epoch."""

@@ -89,7 +89,7 @@ class Rig:
         async def on_sent():
             self.on_sent += 1
 
-        return run(self.fetcher.fetch, turn, request or row.request, on_sent)
+        return run(self.fetcher.fetch, turn, request or row.request, on_sent, lambda: True)
 
     @property
     def headers(self):

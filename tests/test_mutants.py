@@ -20,6 +20,7 @@ from scrapekit import Response, Spider
 from scrapekit.audit import Report, judge
 from scrapekit.backoff import rest
 from scrapekit.budget import Budget
+from scrapekit.circuit import Circuit
 from scrapekit.config import load
 from scrapekit.crawler import prepare_crawl
 from scrapekit.fetcher import Fetcher
@@ -113,7 +114,7 @@ MUTANTS = [
            site("Request-rate: 1/4")),
     Mutant("Visit-time not heeded", Host.shut_outside_hours, "hours.opens(now, limits) if limits else now", "now",
            site("Visit-time: 0200-0300")),
-    Mutant("Retry-After not heeded", Host.reckon, "if rest.until > until:", "if False:", BUSY),
+    Mutant("Retry-After not heeded", Throttle._rest, "self.resting = rest", "return None", BUSY),
     Mutant("Retry-After shortened", Throttle._asked_for_pause, "Rest(now + asked,", "Rest(now + asked / 2,", BUSY),
     Mutant("back-off too short", rest, "FIRST_REST", "FIRST_REST / 2", BUSY_AND_SILENT),
     Mutant("an address asked as hard as all its hosts", HostRegistry._groups_of, "limits.per_address", "0",

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
-from scrapekit.errors import BadRequest, BadResponse, FetchError
+from scrapekit.errors import BadRequest, BadResponse, FetchError, Overtaken
 from scrapekit.headers import Headers
 from scrapekit.http.connection import Connection, Reply
 from scrapekit.http.dialer import Dial, Secure, dial_tcp, open_stream
@@ -71,13 +71,15 @@ class Client:
         deadlines: Deadlines,
         max_size: int,
         on_sent: Callable[[], Awaitable[None]] | None = None,
+        may_go: Callable[[], bool] | None = None,
         fresh: bool = False,
     ) -> Reply:
         """Send one request and give its answer, whatever its status.
 
         ``url`` is canonical. Host, Content-Length and, if not given, Accept-Encoding are added to ``headers``.
         ``on_sent`` is awaited, and must not block, when the first byte was handed to the system. ``max_size`` (bytes)
-        holds for the body as sent and as inflated. ``fresh`` asks for a new connection.
+        holds for the body as sent and as inflated. ``may_go`` is asked once the connection is there, with no await
+        before the first byte; if it says no, Overtaken is raised. ``fresh`` asks for a new connection.
 
         Raises FetchError subclasses only, with url, host, address, phase and sent; ``reused`` is set where the request
         may be sent again without counting: the connection had served before and was cut before any byte of the answer.
@@ -87,6 +89,8 @@ class Client:
             request = _request(method, parts, headers, body)
             connection = await self._connection(url, parts, deadlines, fresh=fresh)
             try:
+                if may_go is not None and not may_go():
+                    raise Overtaken("the host asked for a rest meanwhile", address=connection.address)
                 return await connection.ask(method, request, deadlines=deadlines, max_size=max_size, on_sent=on_sent)
             finally:
                 self.pool.give(connection)

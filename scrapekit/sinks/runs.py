@@ -21,7 +21,6 @@ from scrapekit.errors import ConfigError
 from scrapekit.sinks.jsonlines import JsonLinesSink
 from scrapekit.sinks.tail import failure
 
-#: The folder of a project in which everything stands that scrapekit keeps for itself.
 HOME: Final = ".scrapekit"
 _LOG_LINE: Final = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s"
 
@@ -51,6 +50,11 @@ class RunFolder:
     def id(self) -> str:
         """What the run is called: the folder's name, such as ``20261123-101502-quotes``."""
         return self.path.name
+
+    @property
+    def home(self) -> Path:
+        """The project's ``.scrapekit``, in which the runs stand."""
+        return self.path.parents[1]
 
     @property
     def items(self) -> Path:

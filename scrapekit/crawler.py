@@ -319,7 +319,9 @@ def prepare_crawl(
 
 def _idle(settings: Settings) -> int:
     """How many idle connections are kept: one for each host on the workbench, as far as files may be open."""
-    return min(settings.crawl.workbench, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.crawl.workbench
+    return wanted if files == resource.RLIM_INFINITY else min(wanted, files // 2)
 
 
 def _found_settings() -> Settings:

@@ -44,6 +44,9 @@ log = logging.getLogger("scrapekit.crawl")
 INTERVAL: Final = 0.1
 #: So many outcomes are committed at once; four times as many uncommitted ones stop the scheduler.
 BATCH: Final = 250
+#: ``start()`` is pulled while fewer than this many requests wait for each slot, and for each place on the workbench
+#: while some of them are free: else a start() that tells one host after another would keep few of them busy.
+FEW: Final = 16
 #: While hosts wait for a place on a full workbench, who sleeps there is looked for this often. Seconds.
 CROWDED: Final = 1.0
 #: A host that another live crawl visits is asked for again after so many seconds.
@@ -134,6 +137,11 @@ class Keeper:
         """How many items there are so far, committed or not."""
         return self._stats.items + len(self._batch.items) + (len(self._out.items) if self._out else 0)
 
+    def hungry(self, slots: int) -> bool:
+        """Whether so few requests wait that more of ``start()`` are wanted."""
+        room = self._registry.crowd < self._workbench
+        return self.waiting < FEW * (max(slots, self._workbench) if room else slots)
+
     def knows(self, request: Request, fingerprint: bytes) -> bool:
         """Whether this is certainly a duplicate; it is counted as one then."""
         if request.dont_filter or fingerprint not in self._frontier.known:
@@ -144,7 +152,8 @@ class Keeper:
     async def found(self, found: Found) -> None:
         """Take in a request of ``start()``."""
         self._batch.found.append(found)
-        await self._due(self._clock() + INTERVAL if len(self._registry) else 0.0)
+        # While there is room on the workbench, each of them may be for a host that could be served at once.
+        await self._due(0.0 if self._registry.crowd < self._workbench else self._clock() + INTERVAL)
 
     async def ended(self, ended: Ended, found: list[Found], items: list[Any], rejected: list[Any]) -> None:
         """Take in an outcome, with all that its callback gave."""

@@ -459,8 +459,17 @@ def test_the_start_is_pulled_only_while_few_requests_wait() -> None:
                 pulled.append(n)
                 yield Request(f"http://a.test/{n}")
 
-    Crawled(no_robots(lambda url, nth: page()), "crawl.concurrency=2", spider=Endless, max_pages=5)
+    Crawled(no_robots(lambda url, nth: page()), "crawl.concurrency=2", "crawl.workbench=4", spider=Endless, max_pages=5)
     assert len(pulled) < 300
+
+
+def test_a_start_that_tells_one_host_after_another_keeps_all_of_them_busy_while_there_is_room() -> None:
+    class OneByOne(Follow):
+        name = "onebyone"
+        start_urls = tuple(f"http://h{host}.test/{page}" for host in range(300) for page in range(10))
+
+    crawled = Crawled(no_robots(lambda url, nth: page()), "crawl.concurrency=64", "crawl.workbench=300", spider=OneByOne)
+    assert crawled.stats.duration == pytest.approx(10.05, abs=0.5)  # ten pauses, robots.txt before the first page
 
 
 def test_an_async_start_feeds_the_crawl_while_it_runs(run: Any) -> None:

@@ -35,6 +35,7 @@ Refusal = tuple[Outcome, str]
 
 #: Of so many hosts at the most is remembered whether they may be crawled.
 HOSTS: Final = 10_000
+UNKNOWN: Final = (Outcome.DROPPED, "")
 
 
 @dataclass(slots=True)
@@ -81,7 +82,9 @@ class Pages:
         """
         async with curio.meta.finalize(self._callbacks.each("start", self._first)) as requests:
             async for request in requests:
-                self._check_host(host_of(request.url))
+                host = host_of(request.url)
+                if self._refusals.get(host, UNKNOWN) is not None:  # None: it was checked, and nothing was wrong
+                    self._check_host(host)
                 yield self._found(request, request.fingerprint(), 0, None)
 
     def _first(self, value: Any) -> Request:

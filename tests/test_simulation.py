@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from scrapekit.keeper import INTERVAL
 from scrapekit.scheduler import CONNECTING
 from scrapekit.testing import Answer, Knobs, Simulation, VirtualClock, Visit
-from scrapekit.testing.judge import Judge
 
 #: Nothing is worth waiting less for: the worlds' pauses are virtual.
 PATIENT = "crawl.max_wait=1000000"
@@ -150,7 +148,8 @@ def _alone(answers: list[Answer], delay: float, cap: int) -> float:
         sent = now if idle else now + answer.connect
         idle -= idle > 0
         heapq.heappush(out, sent + answer.latency)
-        opens, last = sent + delay, max(last, sent + answer.latency)
+        # Without a delay nobody waits until a connection stands.
+        opens, last = sent + delay if delay else now, max(last, sent + answer.latency)
     return last
 
 
@@ -269,8 +268,8 @@ class Watch:
         if not visits:
             return 0.0
         now = self.web.clock.now
-        out = [visit for visit in visits[-self.cap - 1 :] if visit.ended > now]
-        if len(out) >= self.cap or visits[-1].sent is None or visits[0].ended > now:
+        out = sum(self.web.visits[number].host == host for number in self._out)
+        if out >= self.cap or visits[-1].sent is None or visits[0].ended > now:
             return float("inf")
         return visits[-1].sent + self.delay
 
@@ -296,7 +295,12 @@ def test_no_open_host_with_a_request_waiting_stays_unserved_while_a_slot_is_free
     clock = Watched()
     web = Simulation(seed, knobs, clock=clock)
     clock.watch = watch = Watch(web, delay, cap, slots)
-    sets = (f"limits.delay={delay}", f"limits.concurrency={cap}", f"crawl.concurrency={slots}", f"crawl.window={window}")
+    sets = (
+        f"limits.delay={delay}",
+        f"limits.concurrency={cap}",
+        f"crawl.concurrency={slots}",
+        f"crawl.window={window}",
+    )
     web.crawl(PATIENT, *sets)
     assert watch.unserved == []
     assert watch.looks > 1

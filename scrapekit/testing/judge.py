@@ -38,7 +38,9 @@ class Judge:
         """Each breach of a delay, a cap, a rest that was asked for, or a robots.txt."""
         for name, host in self._hosts.items():
             limits = self._limits_for(name)
-            for breach in chain(host.gaps(limits), overlaps(host.sent(), limits.concurrency), host.rests(), host.robots()):
+            for breach in chain(
+                host.gaps(limits), overlaps(host.sent(), limits.concurrency), host.rests(), host.robots()
+            ):
                 yield f"{name}: {breach}"
 
     def lost(self, start: Iterable[str]) -> Iterator[str]:
@@ -87,7 +89,9 @@ class _Host:
     def rests(self) -> Iterator[str]:
         """A send whose turn was taken while the host had asked to be let alone."""
         # At one moment a turn may have been taken before the answer came.
-        moments = sorted([(v.began, 0, n) for n, v in enumerate(self.visits)] + [(v.ended, 1, n) for n, v in enumerate(self.visits)])
+        moments = sorted(
+            [(v.began, 0, n) for n, v in enumerate(self.visits)] + [(v.ended, 1, n) for n, v in enumerate(self.visits)]
+        )
         until = cut = 0.0
         for now, ends, number in moments:
             visit = self.visits[number]

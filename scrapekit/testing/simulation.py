@@ -4,8 +4,8 @@
     stats = web.crawl("limits.delay=2")
     assert list(web.violations()) == []
 
-Scheduler, registry, frontier, throttle and retries are the real ones; clock and network are not. The same seed and knobs
-give the same web, and the same crawl on it. The web remembers what was sent to it, and judges by that alone.
+Scheduler, registry, frontier, throttle and retries are the real ones; clock and network are not. The same seed and
+knobs give the same web, and the same crawl on it. The web remembers what was sent to it, and judges by that alone.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ class Simulation(World):
     ``crawl`` may be called once. ``pages`` and ``failures`` count by URL how often the spider was handed one.
     """
 
-    def __init__(self, seed: int = 0, knobs: Knobs | None = None, *, clock: VirtualClock | None = None, **more: Any) -> None:
+    def __init__(
+        self, seed: int = 0, knobs: Knobs | None = None, *, clock: VirtualClock | None = None, **more: Any
+    ) -> None:
         self.seed, self.knobs, self.clock = seed, knobs or Knobs(**more), clock or VirtualClock()
         super().__init__(self.answer, self.clock)
         self.began = self.clock()
@@ -99,7 +101,12 @@ class Simulation(World):
         """
         self.settings = self.settings.overridden(sets)
         crawl = prepare_crawl(
-            spider or _Follow(self, linked), self.settings, network=self, clock=self.clock, **more
+            spider or _Follow(self, linked),
+            self.settings,
+            network=self,
+            clock=self.clock,
+            random=Random(self.seed),
+            **more,
         )
         stats: Stats = self.clock.run(crawl.run)
         return stats

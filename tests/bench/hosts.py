@@ -52,7 +52,16 @@ class Lap:
 
 def scrapekit(job: Job, port: int, sets: list[str]) -> list[str]:
     options = [part for each in (f"limits.delay={job.delay}", *sets) for part in ("--set", each)]
-    return [sys.executable, "-m", "scrapekit", "crawl", str(HERE / "hosts_scrapekit.py"), "-q", *_arguments(job, port), *options]
+    return [
+        sys.executable,
+        "-m",
+        "scrapekit",
+        "crawl",
+        str(HERE / "hosts_scrapekit.py"),
+        "-q",
+        *_arguments(job, port),
+        *options,
+    ]
 
 
 def scrapy(job: Job, port: int, sets: list[str]) -> list[str]:
@@ -64,7 +73,15 @@ def scrapy(job: Job, port: int, sets: list[str]) -> list[str]:
         "LOG_LEVEL": "ERROR",
     }
     options = [part for key, value in settings.items() for part in ("-s", f"{key}={value}")]
-    return [sys.executable, "-m", "scrapy", "runspider", str(HERE / "hosts_scrapy.py"), *_arguments(job, port), *options]
+    return [
+        sys.executable,
+        "-m",
+        "scrapy",
+        "runspider",
+        str(HERE / "hosts_scrapy.py"),
+        *_arguments(job, port),
+        *options,
+    ]
 
 
 CONTENDERS = {"scrapekit": scrapekit, "scrapy": scrapy}

@@ -468,7 +468,9 @@ def test_a_start_that_tells_one_host_after_another_keeps_all_of_them_busy_while_
         name = "onebyone"
         start_urls = tuple(f"http://h{host}.test/{page}" for host in range(300) for page in range(10))
 
-    crawled = Crawled(no_robots(lambda url, nth: page()), "crawl.concurrency=64", "crawl.workbench=300", spider=OneByOne)
+    crawled = Crawled(
+        no_robots(lambda url, nth: page()), "crawl.concurrency=64", "crawl.workbench=300", spider=OneByOne
+    )
     assert crawled.stats.duration == pytest.approx(10.05, abs=0.5)  # ten pauses, robots.txt before the first page
 
 

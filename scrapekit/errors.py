@@ -172,7 +172,7 @@ class HostDown(FetchError):
 
 
 class Overtaken(FetchError):
-    """The host asked for a rest between a turn and its first byte; nothing was sent."""
+    """Between a turn and its first byte the host asked for a rest, or changed its robots.txt; nothing was sent."""
 
     phase, label = "connect", "overtaken"
 

@@ -18,6 +18,7 @@ from scrapekit.errors import FetchError, HostDown
 from scrapekit.frontier import HostState, Lease, Outcome, Row
 from scrapekit.headers import Headers
 from scrapekit.origins import Origin
+from scrapekit.robots import Robots
 from scrapekit.suffixes import registrable
 from scrapekit.tables import Limits
 from scrapekit.throttle import FREE, Pause, Throttle
@@ -59,7 +60,7 @@ class Turn:
     """The right to send one request to one host now.
 
     ``due`` is the earliest time at which it might have been taken, ``rule`` what kept the host shut until then.
-    ``origin`` is the one whose robots.txt lets a page go, None where none was asked; ``robots_of`` the one whose
+    ``origin`` is the one whose robots.txt lets a page go, by the ``rules`` of that moment, None where none was asked; ``robots_of`` the one whose
     robots.txt is fetched.
     """
 
@@ -71,6 +72,7 @@ class Turn:
     groups: tuple[Group, ...]
     address: str
     origin: Origin | None
+    rules: Robots | None
     robots_of: Origin | None = None
     connecting: bool = False
     sent_at: float | None = None

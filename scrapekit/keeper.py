@@ -224,6 +224,7 @@ class Keeper:
             try:
                 answer = await self._call(self._at_the_frontier, *errand)
             except ScrapekitError as error:
+                self._out.take_in(self._batch)
                 self.error, self._batch = error, self._out
             else:
                 self._spread(self._out, answer)

@@ -233,8 +233,9 @@ class HostRegistry:
         self._give_back(turn, now)
 
     def may_go(self, turn: Turn, now: float) -> bool:
-        """Whether a turn still holds: not if the host asked for a rest after it was taken."""
-        return turn.host.resting_until() <= now
+        """Whether a turn still holds: not if the host asked for a rest after it was taken, or changed its rules."""
+        same_rules = turn.origin is None or turn.origin.rules is turn.rules
+        return same_rules and turn.host.resting_until() <= now
 
     def relimit(self, now: float) -> None:
         """The settings have changed: they hold from now on."""
@@ -369,7 +370,19 @@ class HostRegistry:
             group.in_flight += 1
             group.unsent += 1
         allowing = None if host.limits.ignores_robots(now) or origin else host.origins[origin_of(url)]
-        return Turn(host, row, now, host.opens_at, host.rule, groups, address or "", allowing, origin, connecting)
+        return Turn(
+            host=host,
+            row=row,
+            at=now,
+            due=host.opens_at,
+            rule=host.rule,
+            groups=groups,
+            address=address or "",
+            origin=allowing,
+            rules=allowing.rules if allowing is not None else None,
+            robots_of=origin,
+            connecting=connecting,
+        )
 
     def _hold_up(self, host: Host, url: str, address: str | None, shut: Group | None, now: float) -> None:
         """Say what a host waits for that could go but for its name, its group, or the right to connect."""

@@ -36,7 +36,7 @@ def record(ledger: Ledger) -> Record:
 
 def turn_of(row: Row = ROW, *, origin: Origin | None = None, robots_of: Origin | None = None) -> Turn:
     host = Host(Lease("a.test", 1, HostState(), 0, []), Limits(delay=2.0), random=lambda: 0.0)
-    return Turn(host, row, T + 3, T + 1, "crawl-delay", (), "10.0.0.1", origin, robots_of)
+    return Turn(host, row, T + 3, T + 1, "crawl-delay", (), "10.0.0.1", origin, origin and origin.rules, robots_of)
 
 
 def learned(body: bytes = RULES, status: int = 200) -> Origin:

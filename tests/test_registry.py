@@ -185,7 +185,7 @@ def test_a_turn_says_since_when_it_might_have_been_taken_and_what_had_kept_the_h
     bench = Bench(delay=2.0)
     bench.lease(n=3)
     assert (bench.must().due, bench.host().rule) == (0.0, "free")
-    bench.registry.skipped(Turn(bench.host(), bench.row(), 0, 0, "", (), "", None), bench.now)
+    bench.registry.skipped(Turn(bench.host(), bench.row(), 0, 0, "", (), "", None, None), bench.now)
     bench.visit()
     bench.now += 7
     turn = bench.must()

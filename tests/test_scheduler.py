@@ -177,6 +177,24 @@ def test_no_turn_that_was_taken_before_a_rest_is_used_in_it() -> None:
     assert (crawled.stats.fetched, crawled.stats.pending) == (5, 0)
 
 
+def test_a_turn_is_void_if_robots_txt_has_changed_before_its_first_byte() -> None:
+    # While /slow is connecting, the copy that is asked for again after twelve hours comes, and says no.
+    def site(url: str, nth: int) -> Answer:
+        if url.endswith("/robots.txt"):
+            return Answer(body=b"User-agent: *\nDisallow: /slow" if nth > 1 else b"", latency=2.0)
+        if url.endswith("/first"):
+            return page("/slow", "/other", latency=13 * 3600.0)
+        return page(connect=5.0 if url.endswith("/slow") else 0.0)
+
+    class First(Follow):
+        name = "first"
+        start_urls = ("http://a.test/first",)
+
+    crawled = Crawled(site, "limits.delay=0", "limits.concurrency=4", "limits.timeout=20 h", spider=First)
+    assert "http://a.test/slow" not in crawled.sent()
+    assert crawled.stats.disallowed == 1
+
+
 # -- robots.txt
 
 

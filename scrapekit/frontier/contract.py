@@ -114,6 +114,15 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ended) + len(self.put_back) + len(self.found)
 
+    def take_in(self, later: Batch) -> None:
+        """Add what was gathered after this one."""
+        self.ended += later.ended
+        self.put_back += later.put_back
+        self.found += later.found
+        self.items += later.items
+        self.rejected += later.rejected
+        self.tokens |= later.tokens
+
 
 @dataclass(slots=True)
 class Committed:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, Protocol, overload
+from typing import Any, Final, Literal, Protocol, overload
 
 import curio
 
@@ -37,6 +37,10 @@ from scrapekit.spider import Spider
 from scrapekit.stats import Stats, View
 from scrapekit.tables import Limits
 from scrapekit.url import split
+
+
+#: The limits of so many hosts are remembered.
+KNOWN_HOSTS: Final = 10_000
 
 
 class Wire(Sender, Protocol):
@@ -76,6 +80,7 @@ class Crawl:
         self.spider, self.settings, self.stats = spider, settings, Stats()
         self._bounds = bounds or Bounds(max_failures=settings.crawl.max_failures)
         self._run, self._files = run, Files(run, sinks)
+        self._limits: dict[str, Limits] = {}
         self._clock = clock or steady_clock()
         self._resolver: Names = network.resolver if network else Resolver(settings.resolve)
         self._client: Wire = network.client() if network else Client(self._resolver, max_idle=_idle(settings))
@@ -183,7 +188,13 @@ class Crawl:
         )
 
     def _limits_for(self, host: str) -> Limits:
-        return self.settings.limits_for(host, self.spider.name)
+        """A host's limits; asked for with each link, so those of the last hosts are at hand."""
+        limits = self._limits.get(host)
+        if limits is None:
+            if len(self._limits) >= KNOWN_HOSTS:
+                self._limits.clear()
+            limits = self._limits[host] = self.settings.limits_for(host, self.spider.name)
+        return limits
 
     def _check_host(self, host: str) -> None:
         self.settings.check_host(host, self.spider.name)
@@ -191,6 +202,7 @@ class Crawl:
     async def _take_over(self, settings: Settings) -> None:
         """Go by changed settings from now on."""
         self.settings = settings
+        self._limits.clear()
         if self._files.ledger is not None:
             self._files.ledger.settings(settings.tables(), now=self._clock())
         self._registry.relimit(self._clock())

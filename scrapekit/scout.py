@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import curio
 
 from scrapekit.config import Limits, Settings
 from scrapekit.errors import BadStatus, Disallowed, FetchError, RobotsUnreachable, TooManyRedirects
+from scrapekit.fetcher import Sender
 from scrapekit.headers import Headers
 from scrapekit.http import Client, Deadlines, Names, Reply, Resolver, next_hop
 from scrapekit.kernel import Alarm, steady_clock
@@ -32,23 +33,6 @@ from scrapekit.url import host_of, origin_of, split
 
 #: A host that asks to be left alone for longer than this is not waited for. Seconds.
 PATIENCE: Final = 30.0
-
-
-class Sender(Protocol):
-    """The wire, as far as it is needed here."""
-
-    async def send(
-        self,
-        method: str,
-        url: str,
-        headers: Headers,
-        body: bytes = b"",
-        *,
-        deadlines: Deadlines,
-        max_size: int,
-        on_sent: Any = None,
-        fresh: bool = False,
-    ) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True)

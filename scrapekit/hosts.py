@@ -95,12 +95,14 @@ class Group:
     """Hosts that share an address or a registrable domain: together they count as ``share`` hosts at the most.
 
     ``waiting`` are those that could go but for the others, with the ticket that makes each entry live; who comes later
-    waits behind them, unless the group had let it go before (its ``passes``).
+    waits behind them, unless the group had let it go before (its ``passes``). ``counts_until`` is how long the last
+    send matters to any of them.
     """
 
     name: str
     share: int
     last_sent: float = 0.0
+    counts_until: float = 0.0
     in_flight: int = 0
     unsent: int = 0
     waiting: deque[tuple[int, Host]] = field(default_factory=deque)

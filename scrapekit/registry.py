@@ -17,7 +17,7 @@ import heapq
 import logging
 from collections import deque
 from collections.abc import Callable
-from itertools import count
+from itertools import count, islice
 from random import random
 from typing import Final
 
@@ -36,6 +36,8 @@ log = logging.getLogger("scrapekit.crawl")
 
 #: Where others wait for a place on the workbench, a host that opens no sooner than this gives up its own. Seconds.
 SLEEPER: Final = 30.0
+#: Of so many hosts the display shows the busiest, where few are being fetched from.
+SOME: Final = 1000
 #: So many addresses and domains are remembered before those at which nothing goes on are forgotten.
 MAX_GROUPS: Final = 10_000
 
@@ -65,6 +67,8 @@ class HostRegistry:
         self._address_of, self._has_idle = address_of, has_idle
         self._hosts: dict[str, Host] = {}
         self._groups: dict[str, Group] = {}
+        self._max_groups = MAX_GROUPS
+        self._fetching: dict[str, Host] = {}
         self._line = Line()
         self._errand_ids = count(-1, -1)
         self._hungry: dict[str, Host] = {}
@@ -212,6 +216,7 @@ class HostRegistry:
         turn.host.sent(now)
         for group in turn.groups:
             group.last_sent = now
+            group.counts_until = max(group.counts_until, now + turn.host.throttle.pause().seconds)
             group.unsent -= 1
             self._line.settle(group)
         self._settle(turn.host, now)
@@ -314,7 +319,10 @@ class HostRegistry:
 
     def busiest(self, n: int) -> list[Host]:
         """The hosts with the most in flight, then with the most waiting."""
-        return heapq.nlargest(n, self._hosts.values(), key=lambda host: (host.permits.taken, host.waiting))
+        fetching = list(self._fetching.values())
+        # Those that only wait are found among some: a look at all of a hundred thousand would hold up the crawl.
+        some = fetching if len(fetching) >= n else {*fetching, *islice(self._hosts.values(), SOME)}
+        return heapq.nlargest(n, some, key=lambda host: (host.permits.taken, host.waiting))
 
     def why(self, host: Host, now: float) -> tuple[str, float]:
         """Why a host waits, and for how many seconds where that is known."""
@@ -340,6 +348,8 @@ class HostRegistry:
 
     def _give_back(self, turn: Turn, now: float) -> None:
         turn.host.permits.give_back()
+        if not turn.host.permits.taken:
+            self._fetching.pop(turn.host.name, None)
         for group in turn.groups:
             group.in_flight -= 1
             self._line.settle(group)
@@ -357,7 +367,7 @@ class HostRegistry:
         url = row.request.url
         address = self._address_of(url)
         connecting = not self._has_idle(url)
-        groups = self._groups_of(host, address)
+        groups = self._groups_of(host, address, now)
         shut = next((group for group in groups if group.shuts(host, now)), None)
         if (address is None and not host.looked_up) or (connecting and not may_connect) or shut is not None:
             self._put_again(host, row, origin, now)
@@ -365,6 +375,7 @@ class HostRegistry:
             return None
         host.looked_up, host.passes = False, ()
         host.permits.take()
+        self._fetching[host.name] = host
         host.unsent = host.throttle.pause().seconds > 0
         for group in groups:
             group.in_flight += 1
@@ -395,17 +406,20 @@ class HostRegistry:
         else:
             self._line.gate(host)
 
-    def _groups_of(self, host: Host, address: str | None) -> tuple[Group, ...]:
+    def _groups_of(self, host: Host, address: str | None, now: float) -> tuple[Group, ...]:
         """The groups in which a host's sends count, by its address of the moment and by its domain."""
         limits = host.limits
         names = [(address, limits.per_address), (limits.per_domain and host.domain, limits.per_domain)]
-        return tuple(self._group(name, share) for name, share in names if name and share)
+        return tuple(self._group(name, share, now) for name, share in names if name and share)
 
-    def _group(self, name: str, share: int) -> Group:
+    def _group(self, name: str, share: int, now: float) -> Group:
         group = self._groups.get(name)
         if group is None:
-            if len(self._groups) >= MAX_GROUPS:
-                self._groups = {name: group for name, group in self._groups.items() if not group.idle}
+            if len(self._groups) >= self._max_groups:
+                groups = self._groups.items()
+                self._groups = {name: each for name, each in groups if not each.idle or each.counts_until > now}
+                # Half of them are new before the next look, so that looking costs each no more than a few steps.
+                self._max_groups = max(MAX_GROUPS, 2 * len(self._groups))
             group = self._groups[name] = Group(name, share)
         group.share = share
         return group

@@ -38,9 +38,8 @@ class Judge:
         """Each breach of a delay, a cap, a rest that was asked for, or a robots.txt."""
         for name, host in self._hosts.items():
             limits = self._limits_for(name)
-            for breach in chain(
-                host.gaps(limits), overlaps(host.sent(), limits.concurrency), host.rests(), host.robots()
-            ):
+            robots = host.robots() if limits.robots == "obey" else ()
+            for breach in chain(host.gaps(limits), overlaps(host.sent(), limits.concurrency), host.rests(), robots):
                 yield f"{name}: {breach}"
 
     def lost(self, start: Iterable[str]) -> Iterator[str]:

@@ -180,8 +180,9 @@ class Keeper:
 
     async def run(self) -> None:
         """Visit the frontier whenever there is reason to, until closed; then once more."""
-        while not self._closing and self.error is None:
-            due = self._due_at()
+        while not self._closing:
+            # After an error nothing is committed any more; the hosts are kept until what is in flight has ended.
+            due = self._due_at() if self.error is None else NEVER
             if due <= self._clock():
                 await self._visit()
             else:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from scrapekit import Item, Request, Response, Settings, Spider, Stats, css
 from scrapekit.crawler import prepare_crawl
-from scrapekit.errors import CallbackError, ConfigError
+from scrapekit.errors import CallbackError, ConfigError, SinkError
+from scrapekit.sinks import ListSink
 from scrapekit.testing import Answer, VirtualClock, World, page, violations
 
 #: Everybody may be crawled, and is named.
@@ -584,6 +585,22 @@ def test_more_failures_than_allowed_end_the_crawl(limit: str, ends: str) -> None
 
     crawled = Crawled(no_robots(site), f"crawl.max_failures={limit}")
     assert crawled.stats.end == ends
+
+
+def test_a_sink_that_fails_while_pages_are_under_way_ends_the_crawl_with_its_error() -> None:
+    class Full(ListSink):
+        def write(self, kept: Any, /) -> None:
+            raise SinkError("the disk is full", file="items")
+
+    class Many(Follow):
+        name = "many"
+        start_urls = tuple(f"http://h{host}.test/{page}" for host in range(20) for page in range(10))
+
+    clock = VirtualClock()
+    world = World(lambda url, nth: page(latency=0.01 * len(url)), clock)
+    tables = Settings().overridden([CONTACT, "limits.delay=0.1"])
+    with pytest.raises(SinkError, match="full"):
+        clock.run(prepare_crawl(Many, tables, network=world, clock=clock, output=[Full()]).run)
 
 
 def test_an_item_that_does_not_validate_costs_neither_its_siblings_nor_its_page() -> None:

@@ -25,7 +25,7 @@ LONGEST_REST: Final = 3600.0
 #: A rest is stretched by up to this share of it, so that many crawlers do not come back together.
 REST_JITTER: Final = 0.1
 #: Where no pause is configured there is nothing to double: from this one it grows. Seconds.
-GROUND: Final = 1.0
+GROUND: Final = 0.25
 #: Back-off alone makes no pause longer than this; the rests do the rest. Seconds.
 LONGEST_PAUSE: Final = 300.0
 
@@ -54,7 +54,7 @@ def pause(base: float, share: float) -> float:
     >>> [pause(2.0, share) for share in (1.0, 0.5, 0.25)]
     [2.0, 4.0, 8.0]
     >>> [pause(0.0, share) for share in (1.0, 0.5, 0.25)]
-    [0.0, 1.0, 3.0]
+    [0.0, 0.25, 0.75]
     """
     longer = max(base / share, GROUND / share - GROUND)
     return max(base, min(longer, LONGEST_PAUSE))

@@ -204,6 +204,12 @@ class Host:
         """Whether nothing of this host is left, here or in the frontier."""
         return not (self.held or self.backlog or self.errands or self.permits.taken)
 
+    @property
+    def aside(self) -> bool:
+        """Whether it rests for so long that a crawl does not wait for it."""
+        rest = self.throttle.resting
+        return rest.aside and rest.until >= self.opens_at
+
     def resting_until(self) -> float:
         """Until when the host is to be left alone, whatever its pace."""
         return max(self.throttle.resting.until, self.circuit.opens_at)

@@ -265,7 +265,7 @@ class Keeper:
         if others:
             states = {lease.host: replace(lease.state, opens_at=now + HELD, rule="another crawl") for lease in others}
             self._frontier.release(states, now)
-            log.info("waiting for another crawl of this machine to leave %s", ", ".join(states))
+            log.warning("waiting for another crawl of this machine to leave %s", ", ".join(states))
         hosts = [
             lease if lease.state.memory is not None else replace(lease, state=self._book.recall(lease.host, now))
             for lease in leased.hosts

@@ -38,6 +38,8 @@ log = logging.getLogger("scrapekit.crawl")
 SLEEPER: Final = 30.0
 #: Of so many hosts the display shows the busiest, where few are being fetched from.
 SOME: Final = 1000
+#: What a host waits for whose next request was put back for later.
+RETRY_RULE: Final = "retry"
 #: So many addresses and domains are remembered before those at which nothing goes on are forgotten.
 MAX_GROUPS: Final = 10_000
 
@@ -332,7 +334,8 @@ class HostRegistry:
             return "fetching", 0.0
         if host.opening() == NEVER:
             return "robots.txt" if any(origin.asked for origin in host.origins.values()) else "", 0.0
-        return host.rule, max(0.0, host.opening() - now)
+        rule = host.rule if host.opens_at >= host.opening() else RETRY_RULE
+        return rule, max(0.0, host.opening() - now)
 
     # -- inside
 
@@ -385,8 +388,8 @@ class HostRegistry:
             host=host,
             row=row,
             at=now,
-            due=host.opens_at,
-            rule=host.rule,
+            due=max(host.opens_at, row.not_before),
+            rule=host.rule if host.opens_at >= row.not_before else RETRY_RULE,
             groups=groups,
             address=address or "",
             origin=allowing,

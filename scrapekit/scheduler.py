@@ -17,7 +17,7 @@ from typing import Any, Final
 import curio
 import curio.meta
 
-from scrapekit.errors import CallbackError, FetchError, ScrapekitError, SinkError, TooManyRedirects
+from scrapekit.errors import CallbackError, FetchError, Overtaken, ScrapekitError, SinkError, TooManyRedirects
 from scrapekit.fetcher import Fetcher, Result
 from scrapekit.frontier import Ended, Found, Outcome, Row
 from scrapekit.hosts import UNHEARD, Turn
@@ -231,15 +231,19 @@ class Scheduler:
         return (self._keeper.ask_at, "") if self._keeper.ask_at < when else (when, name)
 
     def _stalls_until(self) -> float | None:
+        """When something opens next, if the crawl does not wait for that: too late, or a host that is set aside."""
         when, _ = self._next_opening()
-        return when if when > self._clock() + self._max_wait else None
+        opening = self._registry.next_opening()
+        aside = opening is not None and opening[0] == when > self._clock() and opening[1].aside
+        return when if aside or when > self._clock() + self._max_wait else None
 
     def _say_who_stalls(self) -> None:
         when, name = self._next_opening()
         opening = self._registry.next_opening()
         rule = f" ({opening[1].rule})" if opening is not None and opening[1].name == name else ""
         wait = "never" if when == NEVER else f"in {when - self._clock():.0f} s"
-        log.warning("nothing is open: %s opens %s%s, beyond [crawl] max_wait = %g s", name, wait, rule, self._max_wait)
+        why = "it is set aside" if opening is not None and opening[1].aside else f"max_wait is {self._max_wait:g} s"
+        log.warning("nothing is open: %s opens %s%s, and the crawl does not wait: %s", name, wait, rule, why)
 
     def _until_next(self) -> float | None:
         """How long the scheduler may sleep unless somebody wakes it."""
@@ -354,7 +358,9 @@ class Scheduler:
     async def _move(self, row: Row, result: Result) -> None:
         assert result.put_back is not None
         target = result.put_back.row
-        if result.cause is not None:
+        if isinstance(result.cause, Overtaken):
+            log.debug("overtaken %s: %s", row.request.url, result.cause)
+        elif result.cause is not None:
             self._stats.retries += 1
             log.info("retry %s: %s", row.request.url, result.cause)
         else:

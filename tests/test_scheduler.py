@@ -196,6 +196,41 @@ def test_a_turn_is_void_if_robots_txt_has_changed_before_its_first_byte() -> Non
     assert crawled.stats.disallowed == 1
 
 
+def test_a_host_that_is_set_aside_is_not_waited_for_however_patient_the_crawl_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def site(url: str, nth: int) -> Answer:
+        return Answer(503, headers={"Retry-After": "7200"}) if url.endswith("/1") else page("/1", "/2")
+
+    crawled = Crawled(no_robots(site), "crawl.max_wait=10 h")
+    assert (crawled.stats.end, crawled.stats.pending) == ("stalled", 2)
+    assert crawled.stats.duration < 60
+    assert "set aside" in caplog.text
+    waited_for = Crawled(no_robots(site), "crawl.max_wait=10 h", "limits.max_retry_after=3 h")
+    assert waited_for.stats.duration > 7200
+
+
+def test_a_turn_says_that_a_retry_was_waited_for() -> None:
+    def site(url: str, nth: int) -> Answer:
+        return Answer(500) if url.endswith("/1") and nth == 1 else page("/1")
+
+    clock = VirtualClock()
+    world = World(no_robots(site), clock)
+    crawl = prepare_crawl(Follow, Settings().overridden([CONTACT]), network=world, clock=clock)
+    why: list[str] = []
+
+    async def watched() -> None:
+        import curio
+
+        task = await curio.spawn(crawl.run)
+        await curio.sleep(8)
+        why.extend(host.why for host in crawl.view().busiest)
+        await task.join()
+
+    clock.run(watched)
+    assert why == ["retry"]
+
+
 # -- robots.txt
 
 

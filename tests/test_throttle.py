@@ -248,7 +248,7 @@ def test_after_it_pace_and_concurrency_are_half_of_what_they_were():
 def test_a_host_without_a_delay_gets_one():
     host = throttle(delay=0.0, concurrency=4)
     answer(host, 1000.0, 429)
-    assert host.pause() == Pause(1.0, "back-off")
+    assert host.pause() == Pause(0.25, "back-off")
 
 
 def test_trouble_is_counted_once_for_all_that_was_out():

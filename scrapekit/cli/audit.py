@@ -98,6 +98,7 @@ def _write_page(report: Report, file: Path, host: str | None) -> None:
         file.write_text(page(report, host=host), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror}", file=file) from error
+    click.echo(f"wrote {file}", err=True)
 
 
 def _names(report: Report) -> list[str]:

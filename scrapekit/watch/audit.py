@@ -79,7 +79,9 @@ def gap(seconds: float | None) -> str:
 
 
 def limit(host: HostReport) -> str:
-    """The limits in force, such as ``2 s (crawl-delay), 1 at once``."""
+    """The limits in force, such as ``2 s (crawl-delay), 1 at once``; a dash where nothing was sent."""
+    if not host.requests:
+        return "–"
     source = "" if host.source == "delay" else f" ({host.source})"
     return f"{gap(host.delay)}{source}, {host.concurrency} at once"
 

@@ -38,7 +38,6 @@ from scrapekit.stats import Stats, View
 from scrapekit.tables import Limits
 from scrapekit.url import split
 
-
 #: The limits of so many hosts are remembered.
 KNOWN_HOSTS: Final = 10_000
 

@@ -7,7 +7,6 @@ shows and stops what runs.
 from __future__ import annotations
 
 import logging
-import resource
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +23,7 @@ from scrapekit.fetcher import Fetcher, Sender
 from scrapekit.files import Files
 from scrapekit.frontier import MemoryFrontier
 from scrapekit.http import Client, Names, Resolver
+from scrapekit.http.pool import MAX_IDLE
 from scrapekit.keeper import Call, Keeper, call_here
 from scrapekit.kernel import Alarm, steady_clock
 from scrapekit.pages import Pages
@@ -37,6 +37,11 @@ from scrapekit.spider import Spider
 from scrapekit.stats import Stats, View
 from scrapekit.tables import Limits
 from scrapekit.url import split
+
+try:
+    import resource
+except ImportError:  # a system that sets no such limits
+    resource = None  # type: ignore[assignment]
 
 #: The limits of so many hosts are remembered.
 KNOWN_HOSTS: Final = 10_000
@@ -330,8 +335,10 @@ def prepare_crawl(
 
 def _idle(settings: Settings) -> int:
     """How many idle connections are kept: one for each host on the workbench, as far as files may be open."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.crawl.workbench
+    if resource is None:
+        return min(wanted, MAX_IDLE)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return wanted if files == resource.RLIM_INFINITY else min(wanted, files // 2)
 
 

@@ -60,8 +60,8 @@ class Turn:
     """The right to send one request to one host now.
 
     ``due`` is the earliest time at which it might have been taken, ``rule`` what kept the host shut until then.
-    ``origin`` is the one whose robots.txt lets a page go, by the ``rules`` of that moment, None where none was asked; ``robots_of`` the one whose
-    robots.txt is fetched.
+    ``origin`` is the one whose robots.txt lets a page go, by the ``rules`` of that moment, None where none was asked;
+    ``robots_of`` the one whose robots.txt is fetched.
     """
 
     host: Host

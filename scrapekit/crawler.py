@@ -7,6 +7,7 @@ shows and stops what runs.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,11 +38,6 @@ from scrapekit.spider import Spider
 from scrapekit.stats import Stats, View
 from scrapekit.tables import Limits
 from scrapekit.url import split
-
-try:
-    import resource
-except ImportError:  # a system that sets no such limits
-    resource = None  # type: ignore[assignment]
 
 #: The limits of so many hosts are remembered.
 KNOWN_HOSTS: Final = 10_000
@@ -336,8 +332,10 @@ def prepare_crawl(
 def _idle(settings: Settings) -> int:
     """How many idle connections are kept: one for each host on the workbench, as far as files may be open."""
     wanted = settings.crawl.workbench
-    if resource is None:
+    if sys.platform == "win32":
         return min(wanted, MAX_IDLE)
+    import resource
+
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return wanted if files == resource.RLIM_INFINITY else min(wanted, files // 2)
 

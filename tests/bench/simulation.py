@@ -37,7 +37,7 @@ class Web(Simulation):
     """A web that keeps one visit for each host, and says so when the next one comes too early."""
 
     def __init__(self, seed: int, hosts: int) -> None:
-        super().__init__(seed, Knobs(hosts=hosts, pages=9.0))
+        super().__init__(seed, Knobs(hosts=hosts, pages=9.6))
         self.sends = 0
         self._last: dict[str, Visit] = {}
 

@@ -22,6 +22,9 @@ from pathlib import Path
 #: reading, so that their difference is exact. That clock is read once for each round of nginx's event loop.
 LOG_FORMAT = r"$msec\t$request_time\t$server_addr\t$http_host\t$status\t$request_uri\t$connection"
 
+#: Requests that are made only to see how far the log is.
+MARK = "/-end-of-log-"
+
 CONFIG = """
 daemon off;
 {user}
@@ -76,11 +79,30 @@ class Nginx:
 
     def hits(self) -> list[Hit]:
         """Every request answered, in the order in which they began."""
-        lines = (self.home / "access.log").read_text().splitlines()
-        return sorted((_hit(line) for line in lines), key=lambda hit: hit.began)
+        hits = [hit for line in self._whole_log() if not (hit := _hit(line)).target.startswith(MARK)]
+        return sorted(hits, key=lambda hit: hit.began)
+
+    def _whole_log(self) -> list[str]:
+        """The log, once what was answered until now stands in it: nginx writes a line after it has sent the answer.
+
+        Its one worker goes from one request to the next, so when a last one of ours is there, all before it are.
+        """
+        mark = f"{MARK}{time.monotonic_ns()}"
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as last:
+            last.sendall(f"GET {mark} HTTP/1.0\r\n\r\n".encode())
+            while last.recv(65536):
+                pass
+        deadline = time.monotonic() + 10
+        while True:
+            lines = (self.home / "access.log").read_text().splitlines()
+            if any(mark in line for line in lines):
+                return lines
+            assert time.monotonic() < deadline, "nginx wrote no log"
+            time.sleep(0.005)
 
     def forget(self) -> None:
         """Begin the log anew."""
+        self._whole_log()
         os.truncate(self.home / "access.log", 0)
 
 

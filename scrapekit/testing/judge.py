@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
 from operator import attrgetter
 from typing import Final
 
@@ -120,8 +120,12 @@ class _Host:
         copies = [visit for visit in self.visits if _is_copy(visit)]
         if self.visits and not copies:
             return True  # nothing may be fetched while robots.txt cannot be read
-        failed = len(self.visits) >= DOWN and not any(visit.status for visit in self.visits[-DOWN:])
-        return failed or any(not _allows(copy, url) for copy in copies)
+        return self._was_down() or any(not _allows(copy, url) for copy in copies)
+
+    def _was_down(self) -> bool:
+        """Whether so many visits failed in a row that what waited then may have been given up."""
+        runs = (len(list(run)) for failed, run in groupby(self.visits, key=lambda visit: not visit.status) if failed)
+        return max(runs, default=0) >= DOWN
 
     def _copy(self, now: float) -> Visit | None:
         """The robots.txt that was received last."""

@@ -84,6 +84,11 @@ def test_what_was_linked_and_never_asked_for_is_lost_unless_there_is_a_reason() 
     assert lost(rules("Disallow: /2", 0), visit("1", 1)) == []
     assert lost(visit("robots.txt", 0)) == ["http://a.test/1"]
     assert lost(visit("robots.txt", 0, status=500)) == []
+    down = [visit("1", second, resets=True) for second in range(1, 9)]
+    for each in down:
+        each.status = 0
+    assert lost(visit("robots.txt", 0), *down, visit("1", 9)) == []
+    assert lost(visit("robots.txt", 0), *down[1:], visit("1", 9)) == ["http://a.test/2"]
 
 
 @pytest.mark.parametrize("stricter", ["limits.delay=2", "limits.max_crawl_delay=60"])

@@ -78,6 +78,15 @@ class Stops:
                 signal.signal(number, handler)
 
 
+def _allow_many_files() -> None:
+    """Let as many connections be open as the system permits this user: a host's is kept between its requests."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def run_crawl(spider: Spider, settings: Settings, wish: Wish, console: Console) -> int:
     """Run a spider to its end, shown on the console; gives the exit code.
 
@@ -86,6 +95,7 @@ def run_crawl(spider: Spider, settings: Settings, wish: Wish, console: Console) 
     # What is loaded stays: the collector need not look at it, nor at what a page leaves, each few hundred objects.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    _allow_many_files()
     with Stops().listening() as stops:
         code: int = kernel.run(watched, spider, settings, wish, console, stops)
     return code

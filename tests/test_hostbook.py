@@ -107,7 +107,9 @@ def test_a_host_that_a_killed_crawl_left_counts_as_just_sent_to(tmp_path: Path, 
     killed.recall("a.test", 100.0)
     killed.note({"a.test": HostState(130.0, "back-off", {"last_sent": 101.0})}, closed=False)
     killed.close()  # as the system does it
-    state = book(tmp_path, locks).recall("a.test", 110.0)
+    second = book(tmp_path, locks)
+    state = second.recall("a.test", 110.0)
+    second.close()
     assert state.memory["last_sent"] == 110.0
     assert state.opens_at == 130.0
 

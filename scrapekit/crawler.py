@@ -19,7 +19,7 @@ import curio
 from scrapekit import kernel
 from scrapekit.callbacks import Callbacks
 from scrapekit.config import Settings, find_project, load
-from scrapekit.errors import ConfigError, FetchError, PipeClosed
+from scrapekit.errors import ConfigError, FetchError, PipeClosed, SinkError
 from scrapekit.fetcher import Fetcher, Sender
 from scrapekit.files import Files
 from scrapekit.frontier import MemoryFrontier
@@ -222,7 +222,11 @@ class Crawl:
         if isinstance(self._resolver, Resolver):
             await self._resolver.close()
         if self._run is not None:
-            self._run.write_stats(self.stats.to_dict())
+            try:
+                self._run.write_stats(self.stats.to_dict())
+            except SinkError:
+                if self._scheduler is None or self._scheduler.error is None:
+                    raise  # else the first failure is the one to tell
 
     async def _tell_spider(self, method: str, *arguments: Any) -> None:
         error = await self._callbacks.run(method, *arguments, take=lambda value: None)

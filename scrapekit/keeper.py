@@ -189,8 +189,11 @@ class Keeper:
                 await self._alarm.sleep(None if due == NEVER else due - self._clock())
         if self.error is None:
             await self._visit()
-        async with curio.disable_cancellation():
-            await self._call(self._leave, self._registry.release_all())
+        try:
+            async with curio.disable_cancellation():
+                await self._call(self._leave, self._registry.release_all())
+        except ScrapekitError as error:
+            self.error = self.error or error  # the first failure is the one to tell
 
     async def close(self) -> None:
         """Let ``run`` end, after a last commit."""

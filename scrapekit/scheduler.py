@@ -99,6 +99,9 @@ class Scheduler:
             async for task in group:
                 if task.exception is not None and not task.cancelled:
                     raise task.exception
+        if self._keeper.error is not None and self.error is None:
+            # What failed was the last commit, when the scheduler was done.
+            self.error, self.end = self._keeper.error, "sink failed"
         return self.end
 
     async def stop(self, reason: str) -> None:

@@ -227,3 +227,35 @@ def test_no_lock_and_no_file_is_left_open(tmp_path: Path) -> None:
     crawl(tmp_path, VirtualClock(), plain)
     assert len(os.listdir("/proc/self/fd")) == before
     assert HostLocks().take("a.test")
+
+
+class Full:
+    """A sink that takes so many items and no more."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def write(self, kept: Any, /) -> None:
+        self.room -= len(kept)
+        if self.room < 0:
+            raise SinkError("no room", file="first.jsonl")
+
+    def position(self) -> None: ...
+    def rewind(self, position: int, /) -> None: ...
+    def sync(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("room", [0, 1])
+def test_of_several_failures_the_first_is_told_also_one_of_the_last_commit(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise SinkError("no room either", file="later")
+
+    sink: Any = Full(room)
+    monkeypatch.setattr("scrapekit.hostbook.HostBook.note", full if room == 0 else lambda *_, **__: None)
+    monkeypatch.setattr("scrapekit.sinks.RunFolder.write_stats", full)
+    with pytest.raises(SinkError, match=r"first\.jsonl"):
+        # with one page at the most, what fails is the last commit
+        crawl(tmp_path, VirtualClock(), plain, output=[sink], **({"max_pages": 1} if room == 0 else {}))

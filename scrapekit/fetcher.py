@@ -17,7 +17,7 @@ from scrapekit.errors import BadStatus, FetchError, Overtaken
 from scrapekit.frontier import PutBack
 from scrapekit.headers import Fields, Headers
 from scrapekit.hosts import UNHEARD, Heard, Turn
-from scrapekit.http import Deadlines, Reply
+from scrapekit.http import Deadlines, Reply, Sizes, Terms
 from scrapekit.http.cookies import CookieJar
 from scrapekit.http.redirect import next_hop
 from scrapekit.origins import MAX_HOPS as ROBOTS_HOPS
@@ -25,6 +25,7 @@ from scrapekit.origins import closes
 from scrapekit.request import Request
 from scrapekit.response import Response
 from scrapekit.retry import RETRY, pause_before_retry, retry_after
+from scrapekit.tables import Limits
 from scrapekit.url import host_of
 
 #: What we would like to have; a request's own Accept goes before it.
@@ -33,6 +34,18 @@ ACCEPT: Final = Headers({"Accept": "text/html,application/xhtml+xml,application/
 ROBOTS_SIZE: Final = 8 * 1024 * 1024
 #: A pause is stretched by up to this share, so that retries of many requests do not come together.
 JITTER: Final = 0.1
+
+
+def terms_of(limits: Limits, timeout: float | None, max_size: int) -> Terms:
+    """On what terms a request is sent to a host with these limits; ``timeout`` is the request's own, in seconds."""
+    deadlines = Deadlines(
+        connect=limits.connect_timeout,
+        tls=limits.tls_timeout,
+        first_byte=limits.first_byte_timeout,
+        total=timeout or limits.timeout,
+        min_rate=limits.min_rate,
+    )
+    return Terms(deadlines, Sizes(max_size, limits.max_head, limits.max_fields, limits.max_interim))
 
 
 class Sender(Protocol):
@@ -45,8 +58,7 @@ class Sender(Protocol):
         headers: Headers,
         body: bytes = b"",
         *,
-        deadlines: Deadlines,
-        max_size: int,
+        terms: Terms,
         on_sent: Callable[[], Awaitable[None]] | None = None,
         may_go: Callable[[], bool] | None = None,
         fresh: bool = False,
@@ -109,15 +121,13 @@ class Fetcher:
         """
         limits = turn.host.limits
         began = self._clock()
-        deadlines = Deadlines(limits.connect_timeout, limits.first_byte_timeout, request.timeout or limits.timeout)
         try:
             reply = await self._sender.send(
                 request.method,
                 request.url,
                 self._outgoing(request, limits.headers),
                 request.body,
-                deadlines=deadlines,
-                max_size=ROBOTS_SIZE if turn.robots_of else limits.max_size,
+                terms=terms_of(limits, request.timeout, ROBOTS_SIZE if turn.robots_of else limits.max_size),
                 on_sent=on_sent,
                 may_go=may_go,
                 fresh=turn.row.id in self._cut,

@@ -18,9 +18,9 @@ import curio
 
 from scrapekit.config import Limits, Settings
 from scrapekit.errors import BadStatus, Disallowed, FetchError, RobotsUnreachable, TooManyRedirects
-from scrapekit.fetcher import Sender
+from scrapekit.fetcher import Sender, terms_of
 from scrapekit.headers import Headers
-from scrapekit.http import Client, Deadlines, Names, Reply, Resolver, next_hop
+from scrapekit.http import Client, Names, Reply, Resolver, next_hop
 from scrapekit.kernel import Alarm, steady_clock
 from scrapekit.origins import ALLOW_ALL, MAX_HOPS, closes
 from scrapekit.request import Request
@@ -217,8 +217,7 @@ class Scout:
             request.method,
             request.url,
             Headers([pair for pair in fields.raw if pair[1]]),
-            deadlines=Deadlines(limits.connect_timeout, limits.first_byte_timeout, limits.timeout),
-            max_size=limits.max_size,
+            terms=terms_of(limits, None, limits.max_size),
             on_sent=sent,
             fresh=fresh,
         )

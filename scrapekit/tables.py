@@ -22,6 +22,14 @@ from scrapekit.headers import Headers, checked
 from scrapekit.hours import Hours
 from scrapekit.url import canonical, canonical_host, origin_of, split
 
+#: Bytes of one head, its interim responses counted in. The web's honest heads end near 64 KB; a page that sets 300
+#: cookies of 4,000 bytes is meant to lose the cookies, not the page.
+MAX_HEAD: Final = 2 * 1024 * 1024
+#: Header fields of one head.
+MAX_FIELDS: Final = 1_000
+#: 1xx responses before the answer (RFC 9110 §15.2 sets no limit).
+MAX_INTERIM: Final = 20
+
 #: RFC 9309 §2.2.1: a product token is made of these.
 _TOKEN: Final = re.compile(r"[A-Za-z_-]+")
 _CONTACT: Final = re.compile(r"(https?://[^\s/]+|mailto:[^\s@]+@|[^\s@/:]+@)[!-~]+")
@@ -237,6 +245,16 @@ class Crawl(Table):
         default=64,
         description="Requests of one host kept in memory; the rest stay in the frontier, so memory stays bounded.",
     )
+    commit_interval: Annotated[float, BeforeValidator(units.duration), Field(ge=0.02, le=10)] = Field(
+        default=0.1,
+        description="The longest that an outcome waits for its commit, from 20 ms to 10 s. What is not committed when a "
+        "crawl is killed is fetched again.",
+    )
+    body_memory: Size = Field(
+        default=256 * 1024**2,
+        description="Bodies in flight take so much memory together at the most; what goes beyond is kept on disk "
+        "meanwhile.",
+    )
 
 
 class Limits(Table):
@@ -254,9 +272,50 @@ class Limits(Table):
     first_byte_timeout: Deadline = Field(
         default=30.0, description="From the request sent to the first byte of the answer."
     )
+    tls_timeout: Deadline = Field(default=10.0, description="The TLS handshake, within the time for connecting.")
+    min_rate: Annotated[int, BeforeValidator(units.size), Field(ge=0)] = Field(
+        default=100,
+        description="The least that a body may come at, in bytes a second over any ten seconds; a body that drips is "
+        "given up. 0 is any rate.",
+    )
     max_size: Size = Field(
         default=32 * 1024**2,
         description="The largest body, as sent and inflated; more is an error, and a bomb is harmless.",
+    )
+    max_head: Size = Field(
+        default=MAX_HEAD,
+        description="The largest head of an answer. Honest ones end near 64 KiB, but for pages that set cookies by the "
+        "hundred.",
+    )
+    max_fields: Count = Field(default=MAX_FIELDS, description="The most header fields of an answer.")
+    max_interim: Annotated[int, Field(strict=True, ge=0)] = Field(
+        default=MAX_INTERIM, description="The most 1xx answers before the final one."
+    )
+    http2: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Offer HTTP/2. Its streams count as requests do: nothing is sent sooner for it. Needs the extra "
+        "`http2`.",
+    )
+    verify: Annotated[bool, Field(strict=True)] = Field(
+        default=True,
+        description="Whether the server's certificate is checked. Where it is not, each run says so, in its ledger too.",
+    )
+    ca_file: Annotated[str, StringConstraints(strict=True, min_length=1)] | None = Field(
+        default=None,
+        description="A file of certificates (PEM) that are trusted beside the system's, from the folder of this file.",
+    )
+    certificate: Annotated[str, StringConstraints(strict=True, min_length=1)] | None = Field(
+        default=None,
+        description="A client's certificate (PEM) for servers that want one, from the folder of this file.",
+    )
+    key: Annotated[str, StringConstraints(strict=True, min_length=1)] | None = Field(
+        default=None, description="The certificate's key (PEM), if it is in a file of its own."
+    )
+    allow_private: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Whether this host may be at a private address though a page led to it. A host that a start request "
+        "names by its address, or that stands in `[resolve]`, may anyway: a site must not send the crawler into your "
+        "network.",
     )
     robots: Literal["obey", "ignore"] = Field(
         default="obey", description='Whether robots.txt is obeyed. "ignore" needs a robots_reason, loopback excepted.'

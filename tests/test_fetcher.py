@@ -227,10 +227,10 @@ def test_deadlines_and_sizes_are_those_of_the_host_and_the_requests_timeout_goes
     rig = Rig(reply(), reply())
     rig.fetch(run, timeout=20, connect_timeout=3, first_byte_timeout=4, max_size=1000)
     sent = rig.wire.sent[-1]
-    assert (sent["deadlines"].connect, sent["deadlines"].first_byte, sent["deadlines"].total) == (3, 4, 20)
-    assert (sent["max_size"], sent["fresh"]) == (1000, False)
+    assert ((wanted := sent["terms"].deadlines).connect, wanted.first_byte, wanted.total) == (3, 4, 20)
+    assert (sent["terms"].sizes.max_size, sent["fresh"]) == (1000, False)
     rig.fetch(run, row_of(timeout=2.5), timeout=20)
-    assert rig.wire.sent[-1]["deadlines"].total == 2.5
+    assert rig.wire.sent[-1]["terms"].deadlines.total == 2.5
 
 
 # ---- cookies ----
@@ -567,7 +567,7 @@ def test_a_robots_txt_that_cannot_be_read_is_tried_again_whatever_the_spider_acc
 
 def test_a_robots_txt_may_be_larger_than_a_page(run):
     rig, _ = robots(reply(), run)
-    assert rig.wire.sent[-1]["max_size"] == ROBOTS_SIZE
+    assert rig.wire.sent[-1]["terms"].sizes.max_size == ROBOTS_SIZE
 
 
 @pytest.mark.parametrize(("hops", "follows"), [(0, True), (4, True), (5, False)])

@@ -7,18 +7,24 @@ from scrapekit.http.connection import Reply
 from scrapekit.http.redirect import MAX_HOPS, REDIRECTS, Hop, next_hop
 from scrapekit.http.resolver import Names, Resolver
 from scrapekit.http.session import Session, SessionLimits
-from scrapekit.http.talk import Deadlines
+from scrapekit.http.terms import DIRECT, Deadlines, Proxy, Sizes, Terms, Trust, Way
 
 __all__ = [
+    "DIRECT",
     "MAX_HOPS",
     "REDIRECTS",
     "Client",
     "Deadlines",
     "Hop",
     "Names",
+    "Proxy",
     "Reply",
     "Resolver",
     "Session",
     "SessionLimits",
+    "Sizes",
+    "Terms",
+    "Trust",
+    "Way",
     "next_hop",
 ]

@@ -18,7 +18,7 @@ from scrapekit.http.dialer import Dial, Secure, dial_tcp, open_stream
 from scrapekit.http.outgoing import request_bytes
 from scrapekit.http.pool import IDLE_SECONDS, MAX_AGE, MAX_IDLE, Pool
 from scrapekit.http.resolver import Names
-from scrapekit.http.talk import Deadlines
+from scrapekit.http.terms import DIRECT, Terms, Way
 from scrapekit.http.tls import TLS
 from scrapekit.url import Parts, origin_of, split
 
@@ -57,9 +57,9 @@ class Client:
     ) -> None:
         await self.close()
 
-    def has_idle(self, url: str) -> bool:
+    def has_idle(self, url: str, way: Way = DIRECT) -> bool:
         """Whether a request for this canonical URL, or this origin, would go on an open connection."""
-        return self.pool.has(origin_of(url if url.count("/") > 2 else url + "/"))
+        return self.pool.has((origin_of(url if url.count("/") > 2 else url + "/"), way))
 
     async def send(
         self,
@@ -68,8 +68,7 @@ class Client:
         headers: Headers,
         body: bytes = b"",
         *,
-        deadlines: Deadlines,
-        max_size: int,
+        terms: Terms,
         on_sent: Callable[[], Awaitable[None]] | None = None,
         may_go: Callable[[], bool] | None = None,
         fresh: bool = False,
@@ -77,9 +76,9 @@ class Client:
         """Send one request and give its answer, whatever its status.
 
         ``url`` is canonical. Host, Content-Length and, if not given, Accept-Encoding are added to ``headers``.
-        ``on_sent`` is awaited, and must not block, when the first byte was handed to the system. ``max_size`` (bytes)
-        holds for the body as sent and as inflated. ``may_go`` is asked once the connection is there, with no await
-        before the first byte; if it says no, Overtaken is raised. ``fresh`` asks for a new connection.
+        ``on_sent`` is awaited, and must not block, when the first byte was handed to the system. ``may_go`` is asked
+        once the connection is there, with no await before the first byte; if it says no, Overtaken is raised. ``fresh``
+        asks for a new connection.
 
         Raises FetchError subclasses only, with url, host, address, phase and sent; ``reused`` is set where the request
         may be sent again without counting: the connection had served before and was cut before any byte of the answer.
@@ -87,11 +86,11 @@ class Client:
         parts = split(url)
         try:
             request = _request(method, parts, headers, body)
-            connection = await self._connection(url, parts, deadlines, fresh=fresh)
+            connection = await self._connection(url, parts, terms, fresh=fresh)
             try:
                 if may_go is not None and not may_go():
                     raise Overtaken("the host asked for a rest meanwhile", address=connection.address)
-                return await connection.ask(method, request, deadlines=deadlines, max_size=max_size, on_sent=on_sent)
+                return await connection.ask(method, request, terms=terms, on_sent=on_sent)
             finally:
                 self.pool.give(connection)
                 if self.pool.closing:
@@ -105,9 +104,9 @@ class Client:
         self.pool.shut()
         await self._close_dropped()
 
-    async def _connection(self, url: str, parts: Parts, deadlines: Deadlines, *, fresh: bool) -> Connection:
-        origin = origin_of(url)
-        connection = None if fresh else self.pool.take(origin)
+    async def _connection(self, url: str, parts: Parts, terms: Terms, *, fresh: bool) -> Connection:
+        route = origin_of(url), terms.way
+        connection = None if fresh else self.pool.take(route)
         if connection is not None:
             return connection
         addresses = await self._resolver.resolve(parts.hostname, parts.port)
@@ -116,9 +115,9 @@ class Client:
             self._dial,
             secure=self._secure if parts.scheme == "https" else None,
             hostname=parts.hostname,
-            timeout=deadlines.connect,
+            timeout=terms.deadlines.connect,
         )
-        return Connection(origin, stream, born=self._now())
+        return Connection(route, stream, born=self._now())
 
     async def _close_dropped(self) -> None:
         while (connection := self.pool.dropped()) is not None:

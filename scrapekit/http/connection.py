@@ -21,7 +21,11 @@ from scrapekit.headers import Headers
 from scrapekit.http.limit import Expired
 from scrapekit.http.redirect import REDIRECTS
 from scrapekit.http.stream import Stream
-from scrapekit.http.talk import Deadlines, Talk, translated
+from scrapekit.http.talk import Talk, translated
+from scrapekit.http.terms import Terms, Way
+
+#: Who is spoken to, and how they are reached.
+Route = tuple[str, Way]
 
 _KEEP: Final = re.compile(r"timeout=(\d{1,6})", re.ASCII | re.IGNORECASE)
 
@@ -59,15 +63,15 @@ class Reply:
 
 
 class Connection:
-    """A stream to ``origin`` and what may be done with it.
+    """A stream on a ``route`` (an origin and the way to it) and what may be done with it.
 
     ``born`` and ``since`` (when it fell idle) are in the seconds of whoever keeps it.
     """
 
-    __slots__ = ("_state", "_stream", "address", "born", "keep", "origin", "served", "since")
+    __slots__ = ("_state", "_stream", "address", "born", "keep", "route", "served", "since")
 
-    def __init__(self, origin: str, stream: Stream, *, born: float = 0.0) -> None:
-        self.origin, self._stream, self.born = origin, stream, born
+    def __init__(self, route: Route, stream: Stream, *, born: float = 0.0) -> None:
+        self.route, self._stream, self.born = route, stream, born
         self.address = stream.address
         self.since = born
         self.served = 0
@@ -75,7 +79,7 @@ class Connection:
         self._state = State.FRESH
 
     def __repr__(self) -> str:
-        return f"<Connection {self.origin} {self._state.value}, served {self.served}>"
+        return f"<Connection {self.route[0]} {self._state.value}, served {self.served}>"
 
     @property
     def state(self) -> State:
@@ -99,8 +103,7 @@ class Connection:
         method: str,
         request: bytes,
         *,
-        deadlines: Deadlines,
-        max_size: int,
+        terms: Terms,
         on_sent: Callable[[], Awaitable[None]] | None = None,
     ) -> Reply:
         """Send a request's bytes and give the answer; afterwards the connection is idle or closed.
@@ -110,9 +113,9 @@ class Connection:
         and no byte of the answer had come: that one may be put back without counting.
         """
         self._become(State.BUSY)
-        talk = Talk(self._stream, method, max_size, on_sent)
+        talk = Talk(self._stream, method, terms, on_sent)
         try:
-            await talk.play(request, deadlines)
+            await talk.play(request)
             reply = self._reply(talk)
         except (FetchError, OSError, Expired) as error:
             await self.close()

@@ -4,7 +4,8 @@ h11 is the engine that reads answers. This layer counts and decides where the en
 needs: the size of a head however it was cut into reads, the number of its fields, interim responses, the version, and
 the body as it was sent. What goes out is written by ``outgoing``.
 
-Invariant: nothing is kept of a peer's bytes beyond ``MAX_HEAD`` and one read, but for the body that the caller takes.
+Invariant: nothing is kept of a peer's bytes beyond ``Sizes.max_head`` and one read, but for the body that the caller
+takes.
 
 Raises BadResponse or TooLarge; every ``h11`` exception ends here.
 """
@@ -18,14 +19,8 @@ import h11
 
 from scrapekit.errors import BadResponse, TooLarge
 from scrapekit.headers import Headers
+from scrapekit.http.terms import Sizes
 
-#: Bytes of one head, its interim responses counted in. The web's honest heads end near 64 KB; a page that sets 300
-#: cookies of 4,000 bytes is meant to lose the cookies, not the page.
-MAX_HEAD: Final = 2 * 1024 * 1024
-#: Header fields of one head.
-MAX_FIELDS: Final = 1_000
-#: 1xx responses before the answer (RFC 9110 §15.2 sets no limit).
-MAX_INTERIM: Final = 20
 #: Empty lines before the status line that are forgiven, in bytes (RFC 9112 §2.2 forgives them to clients).
 _MAX_PADDING: Final = 16
 _START: Final = b"HTTP/1."
@@ -58,9 +53,9 @@ class Exchange:
         "_begun",
         "_engine",
         "_interim",
-        "_limit",
         "_method",
         "_pieces",
+        "_sizes",
         "_started",
         "done",
         "head",
@@ -68,12 +63,12 @@ class Exchange:
         "size",
     )
 
-    def __init__(self, method: str, *, max_size: int) -> None:
+    def __init__(self, method: str, sizes: Sizes) -> None:
         self.head: Head | None = None
         self.done = False
         self.received = 0  # bytes from the peer, all counted
         self.size = 0  # bytes of the body as sent
-        self._method, self._limit = method, max_size
+        self._method, self._sizes = method, sizes
         self._started = False
         self._begun = b""  # too few bytes to judge
         self._interim = 0
@@ -98,7 +93,8 @@ class Exchange:
             if not data:
                 return False
             self._started = True
-            self._engine = _engine(self._method, interim=data[_ENOUGH - 1] == _INTERIM)
+            interim = data[_ENOUGH - 1] == _INTERIM
+            self._engine = _engine(self._method, interim=interim, max_head=self._sizes.max_head)
         try:
             self._engine.receive_data(data)
             self._read()
@@ -156,21 +152,21 @@ class Exchange:
                 self._begin_again()
                 return
             else:
-                if self.head is None and self.received > MAX_HEAD:
-                    raise TooLarge(f"a head of more than {MAX_HEAD} bytes", phase="head")
+                if self.head is None and self.received > self._sizes.max_head:
+                    raise TooLarge(f"a head of more than {self._sizes.max_head} bytes", phase="head")
                 return
 
     def _take_body(self, data: bytearray) -> None:
         self.size += len(data)
-        if self.size > self._limit:
-            raise TooLarge(f"a body of more than {self._limit} bytes")
+        if self.size > self._sizes.max_size:
+            raise TooLarge(f"a body of more than {self._sizes.max_size} bytes")
         self._pieces.append(bytes(data))
 
     def _begin_again(self) -> None:
         """After an interim response: what follows is a head like the first, empty lines before it included."""
         self._interim += 1
-        if self._interim > MAX_INTERIM:
-            raise BadResponse(f"more than {MAX_INTERIM} interim responses", phase="head")
+        if self._interim > self._sizes.max_interim:
+            raise BadResponse(f"more than {self._sizes.max_interim} interim responses", phase="head")
         rest, _ = self._engine.trailing_data
         self._started, self._begun = False, b""
         if rest:
@@ -181,15 +177,16 @@ class Exchange:
         if not event.http_version.startswith(b"1."):
             raise BadResponse(f"HTTP/{event.http_version.decode()}, which was not asked for", phase="head")
         raw = event.headers.raw_items()
-        if len(raw) > MAX_FIELDS:
+        if len(raw) > self._sizes.max_fields:
             raise TooLarge(f"a head of {len(raw)} fields", phase="head")
-        if self.received > MAX_HEAD and sum(len(name) + len(value) + 4 for name, value in raw) > MAX_HEAD:
-            raise TooLarge(f"a head of more than {MAX_HEAD} bytes", phase="head")
+        most = self._sizes.max_head
+        if self.received > most and sum(len(name) + len(value) + 4 for name, value in raw) > most:
+            raise TooLarge(f"a head of more than {most} bytes", phase="head")
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
         length = headers.get("content-length") if "transfer-encoding" not in headers else None
         self.head = Head(event.status_code, headers, event.http_version.decode(), int(length) if length else None)
-        if self.head.length is not None and self.head.length > self._limit and self._has_body:
-            raise TooLarge(f"a body of {self.head.length} bytes, which is more than {self._limit}")
+        if self.head.length is not None and self.head.length > self._sizes.max_size and self._has_body:
+            raise TooLarge(f"a body of {self.head.length} bytes, which is more than {self._sizes.max_size}")
 
     @property
     def _has_body(self) -> bool:
@@ -197,9 +194,9 @@ class Exchange:
         return self._method != "HEAD" and self.head.status not in (204, 304)
 
 
-def _engine(method: str, *, interim: bool) -> h11.Connection:
+def _engine(method: str, *, interim: bool, max_head: int) -> h11.Connection:
     # The limit on heads is ours: h11's own is skipped when one read brings the whole head.
-    engine = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * MAX_HEAD)
+    engine = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * max_head)
     # An answer without a request is fine for h11 (a server may give up waiting for one). It wants to know of ours only
     # where that changes how the answer is framed, or where the answer is not the last one.
     if interim or method not in _FRAMED_ALIKE:

@@ -1,9 +1,9 @@
-"""Idle connections, kept for the next request to the same origin.
+"""Idle connections, kept for the next request on the same route.
 
 One synchronous method decides what is used and what goes; the caller closes what ``dropped`` hands it. No I/O but a
 look at whether something has arrived; the clock is handed in.
 
-Invariant: every connection here is idle, in ``_idle`` (the longest idle first) and in its origin's list; one on which
+Invariant: every connection here is idle, in ``_idle`` (the longest idle first) and in its route's list; one on which
 anything arrived while idle is never given out: it would be read as the answer to the next request (RFC 9112 §9.5).
 """
 
@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
-from scrapekit.http.connection import Connection, State
+from scrapekit.http.connection import Connection, Route, State
 
 MAX_IDLE: Final = 100  # connections, over all origins
 IDLE_SECONDS: Final = 60.0  # beyond it servers have mostly closed; NAT forgets at 60 to 300
@@ -37,23 +37,23 @@ class Pool:
         self._now, self._max_idle = now, max_idle
         self._idle_seconds, self._max_age = idle_seconds, max_age
         self._idle: dict[Connection, None] = {}
-        self._by_origin: defaultdict[str, list[Connection]] = defaultdict(list)
+        self._by_route: defaultdict[Route, list[Connection]] = defaultdict(list)
         self._closing: list[Connection] = []
         self._closed = False
 
     def __repr__(self) -> str:
-        each = ", ".join(f"{origin}: {len(kept)}" for origin, kept in sorted(self._by_origin.items()))
+        each = ", ".join(sorted(f"{origin}: {len(kept)}" for (origin, _), kept in self._by_route.items()))
         closing = f"; {len(self._closing)} closing" if self._closing else ""
         return f"<Pool {len(self._idle)} idle{f' ({each})' if each else ''}{closing}>"
 
-    def has(self, origin: str) -> bool:
+    def has(self, route: Route) -> bool:
         """Whether ``take`` would give a connection now."""
         now = self._now()
-        return any(self._fit(connection, now) for connection in self._by_origin.get(origin, ()))
+        return any(self._fit(connection, now) for connection in self._by_route.get(route, ()))
 
-    def take(self, origin: str) -> Connection | None:
-        """The connection to that origin that was used last, if one is fit; it is the caller's then."""
-        return self._settle(origin, None)
+    def take(self, route: Route) -> Connection | None:
+        """The connection on that route that was used last, if one is fit; it is the caller's then."""
+        return self._settle(route, None)
 
     def give(self, connection: Connection) -> None:
         """Take a connection back after an exchange: kept if it is idle and there is room."""
@@ -74,20 +74,20 @@ class Pool:
         for connection in list(self._idle):
             self._drop(connection)
 
-    def _settle(self, wanted: str | None, given: Connection | None) -> Connection | None:
+    def _settle(self, wanted: Route | None, given: Connection | None) -> Connection | None:
         """The one place that decides: what has expired goes, what is given stays if it may, what is wanted is found."""
         now = self._now()
         self._expire(now)
         if given is not None and given.state is not State.CLOSED:
             self._keep(given, now)
-        kept = self._by_origin.get(wanted) if wanted is not None else None
+        kept = self._by_route.get(wanted) if wanted is not None else None
         while kept:
             connection = kept[-1]
             if self._fit(connection, now):
                 self._forget(connection)
                 return connection
             self._drop(connection)
-            kept = self._by_origin.get(wanted)  # type: ignore[arg-type]
+            kept = self._by_route.get(wanted)  # type: ignore[arg-type]
         return None
 
     def _expire(self, now: float) -> None:
@@ -106,7 +106,7 @@ class Pool:
             self._drop(next(iter(self._idle)))
         connection.since = now
         self._idle[connection] = None
-        self._by_origin[connection.origin].append(connection)
+        self._by_route[connection.route].append(connection)
 
     def _fit(self, connection: Connection, now: float) -> bool:
         promised = self._idle_seconds if connection.keep is None else connection.keep - _MARGIN
@@ -122,7 +122,7 @@ class Pool:
 
     def _forget(self, connection: Connection) -> None:
         del self._idle[connection]
-        kept = self._by_origin[connection.origin]
+        kept = self._by_route[connection.route]
         kept.remove(connection)
         if not kept:
-            del self._by_origin[connection.origin]
+            del self._by_route[connection.route]

@@ -22,7 +22,7 @@ from scrapekit.http.cookies import CookieJar
 from scrapekit.http.dialer import Dial, dial_tcp
 from scrapekit.http.redirect import MAX_HOPS, next_hop
 from scrapekit.http.resolver import Names, Resolver
-from scrapekit.http.talk import Deadlines
+from scrapekit.http.terms import Deadlines, Sizes, Terms
 from scrapekit.request import Request
 from scrapekit.response import Response
 from scrapekit.url import host_of
@@ -192,14 +192,13 @@ class Session:
         return await self._send_once(request, fresh=True)
 
     async def _send_once(self, request: Request, *, fresh: bool = False) -> Reply:
-        total = request.timeout or self.limits.timeout
+        limits, total = self.limits, request.timeout or self.limits.timeout
         return await self._client.send(
             request.method,
             request.url,
             self._with_cookies(request),
             request.body,
-            deadlines=Deadlines(self.limits.connect, total, total),
-            max_size=self.limits.max_size,
+            terms=Terms(Deadlines(limits.connect, total, total), Sizes(limits.max_size)),
             fresh=fresh,
         )
 

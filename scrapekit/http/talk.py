@@ -6,7 +6,6 @@ Knows of no connection and no other exchange; what it leaves on the stream is ju
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from scrapekit.errors import BadResponse, ConnectFailed, FetchError, FetchTimeout
@@ -14,29 +13,21 @@ from scrapekit.http.decoding import Decoder, codings
 from scrapekit.http.exchange import Exchange, Head
 from scrapekit.http.limit import Expired, Limit
 from scrapekit.http.stream import Stream
+from scrapekit.http.terms import Terms
 
 READ: Final = 65536  # bytes asked for at once
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """Seconds: to connect, TLS included; from the start of sending to the first byte of the answer, and to its last."""
-
-    connect: float = 10.0
-    first_byte: float = 30.0
-    total: float = 30.0
 
 
 class Talk:
     """One exchange on a stream: send, read, decode, each stage with its deadline."""
 
-    __slots__ = ("_decoder", "_max_size", "_on_sent", "_pieces", "_stream", "body", "exchange", "sent", "wrote")
+    __slots__ = ("_decoder", "_on_sent", "_pieces", "_stream", "_terms", "body", "exchange", "sent", "wrote")
 
     def __init__(
-        self, stream: Stream, method: str, max_size: int, on_sent: Callable[[], Awaitable[None]] | None
+        self, stream: Stream, method: str, terms: Terms, on_sent: Callable[[], Awaitable[None]] | None
     ) -> None:
-        self._stream, self._on_sent, self._max_size = stream, on_sent, max_size
-        self.exchange = Exchange(method, max_size=max_size)
+        self._stream, self._on_sent, self._terms = stream, on_sent, terms
+        self.exchange = Exchange(method, terms.sizes)
         self.sent = 0
         self.wrote = False  # the whole request is out
         self.body = b""
@@ -47,9 +38,9 @@ class Talk:
     def phase(self) -> str:
         return self.exchange.phase if self.wrote else "send"
 
-    async def play(self, request: bytes, deadlines: Deadlines) -> None:
+    async def play(self, request: bytes) -> None:
         """The whole exchange; ``body`` and ``exchange.head`` hold what came of it."""
-        stream, exchange = self._stream, self.exchange
+        stream, exchange, deadlines = self._stream, self.exchange, self._terms.deadlines
         async with Limit(min(deadlines.first_byte, deadlines.total)) as limit:
             self.sent = await stream.write(request)
             if self._on_sent is not None:
@@ -82,7 +73,7 @@ class Talk:
         if not body:
             return
         if not self._pieces and self._decoder is None:
-            self._decoder = _decoder(exchange.head, self._max_size)
+            self._decoder = _decoder(exchange.head, self._terms.sizes.max_size)
         if self._decoder is None:
             self._pieces.append(body)
         else:

@@ -17,7 +17,7 @@ import curio
 
 from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout, Overtaken
 from scrapekit.headers import Headers
-from scrapekit.http import Deadlines, Reply
+from scrapekit.http import Deadlines, Reply, Terms
 from scrapekit.http.address import Address
 from scrapekit.url import host_of, origin_of, split_host
 
@@ -107,8 +107,7 @@ class World:
         headers: Headers,
         body: bytes = b"",
         *,
-        deadlines: Deadlines,
-        max_size: int,
+        terms: Terms,
         on_sent: Callable[[], Awaitable[None]] | None = None,
         may_go: Callable[[], bool] | None = None,
         fresh: bool = False,
@@ -119,13 +118,13 @@ class World:
         visit = Visit(url, host_of(url), self._clock(), answer=answer)
         self.note(visit)
         try:
-            await self._connect(url, answer, deadlines)
+            await self._connect(url, answer, terms.deadlines)
             if may_go is not None and not may_go():
                 raise Overtaken("the host asked for a rest meanwhile", url=url)
             visit.sent = self._clock()
             if on_sent is not None:
                 await on_sent()
-            return await self._reply(url, answer, visit, deadlines)
+            return await self._reply(url, answer, visit, terms.deadlines)
         finally:
             visit.ended = self._clock()
 

@@ -9,7 +9,7 @@ import pytest
 
 from scrapekit.errors import BadResponse, ConnectFailed, FetchError, FetchTimeout, ResolveFailed, TooLarge
 from scrapekit.headers import Headers
-from scrapekit.http import Client, Deadlines
+from scrapekit.http import Client, Deadlines, Sizes, Terms
 from scrapekit.testing import CLOSE, RESET, SILENCE, FakeNetwork, FakeSite, Page, VirtualClock
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
@@ -24,7 +24,7 @@ class Play:
         self.network, self.client, self.clock = network, client, clock
 
     async def send(self, url="http://a.test/", method="GET", body=b"", **options):
-        options = {"deadlines": DEADLINES, "max_size": 100_000} | options
+        options = {"terms": Terms(options.pop("deadlines", DEADLINES), Sizes(100_000))} | options
         return await self.client.send(method, url, Headers(), body, **options)
 
     async def failing(self, url="http://a.test/", method="GET", **options):
@@ -407,7 +407,7 @@ def test_on_sent_is_told_once_when_the_first_byte_is_out(play):
 def test_what_cannot_be_written_in_a_request_is_our_error_before_anything_is_opened(play):
     async def main(play):
         with pytest.raises(BadResponse) as caught:
-            await play.client.send("GET", "http://a.test/", Headers({"X": "a\r\nb"}), deadlines=DEADLINES, max_size=10)
+            await play.client.send("GET", "http://a.test/", Headers({"X": "a\r\nb"}), terms=Terms(DEADLINES, Sizes(10)))
         assert caught.value.phase == "send"
 
     network = steps(OK)

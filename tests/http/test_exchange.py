@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scrapekit.errors import BadResponse, TooLarge
-from scrapekit.http.exchange import MAX_FIELDS, MAX_HEAD, MAX_INTERIM, Exchange
+from scrapekit.http.exchange import Exchange
+from scrapekit.http.terms import MAX_FIELDS, MAX_HEAD, MAX_INTERIM, Sizes
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -18,7 +19,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 def play(reads, method="GET", max_size=1000, *, end=True):
     """Feed these reads, then the end: the exchange, and the body."""
-    exchange = Exchange(method, max_size=max_size)
+    exchange = Exchange(method, Sizes(max_size))
     body = b""
     for data in reads:
         done = exchange.feed(data)
@@ -163,7 +164,7 @@ def test_a_head_is_counted_the_same_in_one_read_and_in_many(step, size, fits):  
 
 
 def test_a_head_without_end_is_refused_before_it_is_all_kept():
-    exchange = Exchange("GET", max_size=10)
+    exchange = Exchange("GET", Sizes(10))
     exchange.feed(b"HTTP/1.1 200 OK\r\n")
     with pytest.raises(TooLarge):
         for _ in range(1000):
@@ -202,7 +203,7 @@ def test_a_declared_length_without_a_body_is_no_reason_to_refuse():
 @pytest.mark.parametrize("extension", [b";" + b"x" * (5 * MAX_HEAD), b" " * (5 * MAX_HEAD)])
 def test_an_endless_chunk_extension_is_refused(extension):  # B10
     raw = CHUNKED + b"4" + extension
-    exchange = Exchange("GET", max_size=1000)
+    exchange = Exchange("GET", Sizes(1000))
     with pytest.raises(BadResponse):
         for start in range(0, len(raw), 65536):
             exchange.feed(raw[start : start + 65536])

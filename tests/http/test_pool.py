@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from scrapekit.http.connection import Connection, State
 from scrapekit.http.pool import Pool
+from scrapekit.http.terms import DIRECT
 
 
 class Wire:
@@ -28,13 +29,16 @@ class Clock:
         return self.now
 
 
+A = ("http://a.test", DIRECT)
+
+
 @pytest.fixture
 def clock():
     return Clock()
 
 
 def idle(origin="http://a.test", born=1000.0):
-    connection = Connection(origin, Wire(), born=born)
+    connection = Connection((origin, DIRECT), Wire(), born=born)
     connection._become(State.BUSY)
     connection._become(State.IDLE)
     return connection
@@ -53,8 +57,8 @@ def test_what_is_given_is_taken_again_the_last_one_first(clock):
     pool.give(first)
     pool.give(second)
     assert repr(pool) == "<Pool 2 idle (http://a.test: 2)>"
-    assert pool.has("http://a.test")
-    assert [pool.take("http://a.test"), pool.take("http://a.test"), pool.take("http://a.test")] == [second, first, None]
+    assert pool.has(A)
+    assert [pool.take(A), pool.take(A), pool.take(A)] == [second, first, None]
     assert repr(pool) == "<Pool 0 idle>"
 
 
@@ -62,8 +66,8 @@ def test_origins_do_not_share(clock):
     pool = Pool(now=clock)
     pool.give(idle("http://a.test"))
     for other in ("https://a.test", "http://a.test:8080", "http://b.test"):
-        assert not pool.has(other)
-        assert pool.take(other) is None
+        assert not pool.has((other, DIRECT))
+        assert pool.take((other, DIRECT)) is None
     assert repr(pool) == "<Pool 1 idle (http://a.test: 1)>"
 
 
@@ -73,8 +77,8 @@ def test_an_idle_connection_is_kept_for_so_long(clock, waited, fit):
     connection = idle()
     pool.give(connection)
     clock.now += waited
-    assert pool.has("http://a.test") is fit
-    assert pool.take("http://a.test") is (connection if fit else None)
+    assert pool.has(A) is fit
+    assert pool.take(A) is (connection if fit else None)
     assert closing(pool) == ([] if fit else [connection])
 
 
@@ -82,8 +86,8 @@ def test_an_idle_connection_is_kept_for_so_long(clock, waited, fit):
 def test_a_connection_lives_so_long(clock, age, fit):
     pool = Pool(now=clock, max_age=600.0)
     pool.give(idle(born=clock.now - age))
-    assert pool.has("http://a.test") is fit
-    assert (pool.take("http://a.test") is not None) is fit
+    assert pool.has(A) is fit
+    assert (pool.take(A) is not None) is fit
 
 
 @pytest.mark.parametrize(
@@ -95,7 +99,7 @@ def test_a_server_s_promise_shortens_the_time_and_never_lengthens_it(clock, prom
     connection.keep = promised
     pool.give(connection)
     clock.now += waited
-    assert (pool.take("http://a.test") is connection) is fit
+    assert (pool.take(A) is connection) is fit
 
 
 def test_a_connection_on_which_anything_arrived_is_never_given_out(clock):  # A13
@@ -104,10 +108,10 @@ def test_a_connection_on_which_anything_arrived_is_never_given_out(clock):  # A1
     pool.give(good)
     pool.give(stray)
     stray._stream.arrived = True
-    assert pool.has("http://a.test")
-    assert pool.take("http://a.test") is good
+    assert pool.has(A)
+    assert pool.take(A) is good
     assert closing(pool) == [stray]
-    assert not pool.has("http://a.test")
+    assert not pool.has(A)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 3])
@@ -117,7 +121,7 @@ def test_as_many_are_kept_as_allowed_and_the_longest_idle_goes_first(clock, limi
     for connection in given:
         pool.give(connection)
         clock.now += 1
-    assert [connection for connection in given if pool.has(connection.origin)] == given[3 - limit :]
+    assert [connection for connection in given if pool.has(connection.route)] == given[3 - limit :]
     assert closing(pool)[::-1] == given[: 3 - limit] or limit == 0
     assert repr(pool).startswith(f"<Pool {limit} idle")
 
@@ -127,7 +131,7 @@ def test_expired_connections_of_other_origins_go_too(clock):
     old = idle("http://old.test")
     pool.give(old)
     clock.now += 100
-    pool.take("http://a.test")
+    pool.take(A)
     assert repr(pool) == "<Pool 0 idle; 1 closing>"
     assert closing(pool) == [old]
 
@@ -146,7 +150,7 @@ def test_a_pool_that_is_shut_keeps_nothing(clock):
     pool.give(before)
     pool.shut()
     pool.give(after)
-    assert pool.take("http://a.test") is None
+    assert pool.take(A) is None
     assert set(closing(pool)) == {before, after}
 
 
@@ -178,9 +182,9 @@ def test_no_connection_is_lost_or_given_twice(steps, limit):
             pool.give(connection)
             kept.append(connection)
         elif what == "take":
-            taken = pool.take(value)
+            taken = pool.take((value, DIRECT))
             if taken is not None:
-                assert taken.origin == value
+                assert taken.route == (value, DIRECT)
                 assert taken in kept
                 assert clock.now - taken.since < 60
                 assert not taken._stream.arrived

@@ -7,7 +7,7 @@ import pytest
 
 from scrapekit.errors import ConnectFailed, FetchTimeout
 from scrapekit.headers import Headers
-from scrapekit.http import Client, Deadlines, Resolver
+from scrapekit.http import Client, Deadlines, Resolver, Sizes, Terms
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
 SOON = Deadlines(connect=5.0, first_byte=0.1, total=0.2)
@@ -22,7 +22,7 @@ def play(run):
 
                 async def send(method="GET", body=b"", deadlines=LATE, **options):
                     return await client.send(
-                        method, "http://a.test/", Headers(), body, deadlines=deadlines, max_size=10**8, **options
+                        method, "http://a.test/", Headers(), body, terms=Terms(deadlines, Sizes(10**8)), **options
                     )
 
                 result = await main(client, send)

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from scrapekit.errors import ConnectFailed, FetchTimeout, TLSFailed
 from scrapekit.headers import Headers
-from scrapekit.http import Client, Deadlines, Resolver
+from scrapekit.http import Client, Deadlines, Resolver, Terms
 from scrapekit.http.tls import TLS
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
@@ -55,7 +55,7 @@ def fetch(run, ca_file):
             try:
                 async with Client(resolver, secure=(tls or TLS(ca_file=ca_file)).secure) as client:
                     replies = [
-                        await client.send("GET", f"https://{host}/", Headers(), deadlines=deadlines, max_size=10**6)
+                        await client.send("GET", f"https://{host}/", Headers(), terms=Terms(deadlines))
                         for _ in range(times)
                     ]
                     return [(reply.body, reply.reused) for reply in replies]

@@ -247,8 +247,8 @@ class Crawl(Table):
     )
     commit_interval: Annotated[float, BeforeValidator(units.duration), Field(ge=0.02, le=10)] = Field(
         default=0.1,
-        description="The longest that an outcome waits for its commit, from 20 ms to 10 s. What is not committed when a "
-        "crawl is killed is fetched again.",
+        description="The longest that an outcome waits for its commit, from 20 ms to 10 s. What is not committed "
+        "when a crawl is killed is fetched again.",
     )
     body_memory: Size = Field(
         default=256 * 1024**2,
@@ -298,7 +298,7 @@ class Limits(Table):
     )
     verify: Annotated[bool, Field(strict=True)] = Field(
         default=True,
-        description="Whether the server's certificate is checked. Where it is not, each run says so, in its ledger too.",
+        description="Whether the server's certificate is checked. Where not, each run says so, in its ledger too.",
     )
     ca_file: Annotated[str, StringConstraints(strict=True, min_length=1)] | None = Field(
         default=None,
@@ -313,8 +313,8 @@ class Limits(Table):
     )
     allow_private: Annotated[bool, Field(strict=True)] = Field(
         default=False,
-        description="Whether this host may be at a private address though a page led to it. A host that a start request "
-        "names by its address, or that stands in `[resolve]`, may anyway: a site must not send the crawler into your "
+        description="Whether this host may be at a private address though a page led to it. A host that a start "
+        "request names by its address, or that stands in `[resolve]`, may anyway: a site must not send the crawler into your "
         "network.",
     )
     robots: Literal["obey", "ignore"] = Field(

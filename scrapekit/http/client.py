@@ -14,12 +14,12 @@ from typing import Self
 from scrapekit.errors import BadRequest, BadResponse, FetchError, Overtaken
 from scrapekit.headers import Headers
 from scrapekit.http.connection import Connection, Reply
-from scrapekit.http.dialer import Dial, Secure, dial_tcp, open_stream
+from scrapekit.http.dialer import Dial, Secure, dial_tcp
+from scrapekit.http.opening import Opener
 from scrapekit.http.outgoing import request_bytes
 from scrapekit.http.pool import IDLE_SECONDS, MAX_AGE, MAX_IDLE, Pool
 from scrapekit.http.resolver import Names
 from scrapekit.http.terms import DIRECT, Terms, Way
-from scrapekit.http.tls import TLS
 from scrapekit.url import Parts, origin_of, split
 
 
@@ -42,8 +42,7 @@ class Client:
         idle_seconds: float = IDLE_SECONDS,
         max_age: float = MAX_AGE,
     ) -> None:
-        self._resolver, self._dial, self._now = resolver, dial, now
-        self._secure = secure or TLS().secure
+        self._opener, self._now = Opener(resolver, dial=dial, secure=secure), now
         self.pool = Pool(now=now, max_idle=max_idle, idle_seconds=idle_seconds, max_age=max_age)
 
     def __repr__(self) -> str:
@@ -109,14 +108,7 @@ class Client:
         connection = None if fresh else self.pool.take(route)
         if connection is not None:
             return connection
-        addresses = await self._resolver.resolve(parts.hostname, parts.port)
-        stream = await open_stream(
-            addresses,
-            self._dial,
-            secure=self._secure if parts.scheme == "https" else None,
-            hostname=parts.hostname,
-            timeout=terms.deadlines.connect,
-        )
+        stream = await self._opener.open(parts, terms)
         return Connection(route, stream, born=self._now())
 
     async def _close_dropped(self) -> None:

@@ -1,6 +1,6 @@
-"""Opening a stream: TCP to one of a name's addresses, then TLS, under one deadline for both.
+"""Connecting to one of a name's addresses.
 
-Addresses are tried as RFC 8305 says: the families in turn, each attempt ``STAGGER`` after the one before or as soon as
+They are tried as RFC 8305 says: the families in turn, each attempt ``STAGGER`` after the one before or as soon as
 that has failed, the first to connect wins. One dead family so costs a quarter of a second.
 
 Invariant: of all the sockets that were opened, either one comes out or none does.
@@ -14,7 +14,7 @@ from typing import Final
 
 import curio
 
-from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout
+from scrapekit.errors import ConnectFailed
 from scrapekit.http.address import Address
 from scrapekit.http.limit import Expired, Limit
 from scrapekit.http.stream import Stream, connect_tcp
@@ -43,30 +43,6 @@ async def dial(addresses: Sequence[Address], connect: Connect, *, stagger: float
         return await connect(addresses[0])
     except OSError as error:
         raise _failed([(addresses[0], error)]) from None
-
-
-async def open_stream(
-    addresses: Sequence[Address], dial: Dial, *, secure: Secure | None = None, hostname: str = "", timeout: float
-) -> Stream:
-    """Dial, and put TLS on what comes if ``secure`` is given and it has none, within ``timeout`` seconds for both.
-
-    Raises ConnectFailed, TLSFailed, or FetchTimeout whose phase is connect or tls.
-    """
-    stream: Stream | None = None
-    try:
-        async with Limit(timeout):
-            stream = await dial(addresses)
-            return await secure(stream, hostname) if secure and not stream.secured else stream
-    except Expired as late:
-        phase, address = ("tls", stream.address) if stream else ("connect", str(addresses[0]))
-        raise FetchTimeout(f"no connection {late}", address=address, phase=phase) from None
-    except OSError as error:
-        assert stream is not None
-        detail = error.strerror or str(error) or "reset"
-        raise ConnectFailed(f"{detail} in the TLS handshake", address=stream.address, phase="tls") from None
-    except FetchError as error:
-        error.address = error.address or (stream.address if stream else "")
-        raise
 
 
 def interleaved(addresses: Sequence[Address]) -> list[Address]:

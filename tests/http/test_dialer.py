@@ -7,9 +7,9 @@ import socket
 import curio
 import pytest
 
-from scrapekit.errors import ConnectFailed, FetchTimeout
+from scrapekit.errors import ConnectFailed
 from scrapekit.http.address import Address
-from scrapekit.http.dialer import STAGGER, dial, dial_tcp, interleaved, open_stream
+from scrapekit.http.dialer import STAGGER, dial, dial_tcp, interleaved
 from scrapekit.testing import VirtualClock
 
 V4 = [Address(f"192.0.2.{n}", 80) for n in range(1, 5)]
@@ -124,44 +124,6 @@ def test_a_cancelled_race_leaves_nothing_open(run, clock, net, when):
 
     run(main, clock=clock)
     assert net.left_open == []
-
-
-def test_the_deadline_holds_for_connect_and_tls_together(run, clock, net):
-    net.answers = {V4[0]: 6.0}
-
-    async def secure(stream, hostname):
-        try:
-            await curio.sleep(6.0)
-        except BaseException:
-            await stream.close()
-            raise
-
-    async def main():
-        await open_stream([V4[0]], lambda found: dial(found, net.connect), secure=secure, hostname="a", timeout=10.0)
-
-    begin = clock.now
-    with pytest.raises(FetchTimeout) as caught:
-        run(main, clock=clock)
-    assert clock.now - begin == 10.0
-    assert (caught.value.phase, caught.value.address) == ("tls", str(V4[0]))
-    assert net.left_open == []
-
-
-def test_a_connect_that_is_never_answered_ends_at_the_deadline(run, clock, net):  # A01
-    async def main():
-        await open_stream(V4[:2], lambda found: dial(found, net.connect), timeout=3.0)
-
-    begin = clock.now
-    with pytest.raises(FetchTimeout) as caught:
-        run(main, clock=clock)
-    assert clock.now - begin == 3.0
-    assert caught.value.phase == "connect"
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def test_a_refused_port_is_our_error_and_leaves_no_descriptor(run):

@@ -1,0 +1,53 @@
+"""From a URL and its terms to an open stream: look the name up, connect, put TLS on, within the time for it.
+
+The one place that knows what stands between us and an origin. Invariant: of all that was opened, one stream comes out
+or none does.
+
+Raises FetchError subclasses with phase and address set.
+"""
+
+from __future__ import annotations
+
+from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout
+from scrapekit.http.dialer import Dial, Secure, dial_tcp
+from scrapekit.http.limit import Expired, Limit
+from scrapekit.http.resolver import Names
+from scrapekit.http.stream import Stream
+from scrapekit.http.terms import Terms
+from scrapekit.http.tls import TLS
+from scrapekit.url import Parts
+
+
+class Opener:
+    """Opens streams. ``resolver`` is the caller's, who closes it; ``dial`` and ``secure`` are replaced in tests."""
+
+    def __init__(self, resolver: Names, *, dial: Dial = dial_tcp, secure: Secure | None = None) -> None:
+        self._resolver, self._dial = resolver, dial
+        self._secure = secure or TLS().secure
+
+    def __repr__(self) -> str:
+        return f"<Opener {self._resolver!r}>"
+
+    async def open(self, parts: Parts, terms: Terms) -> Stream:
+        """A stream to the origin of a URL.
+
+        Raises ResolveFailed, ConnectFailed, TLSFailed, or FetchTimeout whose phase is resolve, connect or tls.
+        """
+        addresses = await self._resolver.resolve(parts.hostname, parts.port)
+        stream: Stream | None = None
+        try:
+            async with Limit(terms.deadlines.connect):
+                stream = await self._dial(addresses)
+                if parts.scheme == "https" and not stream.secured:
+                    return await self._secure(stream, parts.hostname)
+                return stream
+        except Expired as late:
+            phase, address = ("tls", stream.address) if stream else ("connect", str(addresses[0]))
+            raise FetchTimeout(f"no connection {late}", address=address, phase=phase) from None
+        except OSError as error:
+            assert stream is not None
+            detail = error.strerror or str(error) or "reset"
+            raise ConnectFailed(f"{detail} in the TLS handshake", address=stream.address, phase="tls") from None
+        except FetchError as error:
+            error.address = error.address or (stream.address if stream else "")
+            raise

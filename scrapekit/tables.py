@@ -314,8 +314,8 @@ class Limits(Table):
     allow_private: Annotated[bool, Field(strict=True)] = Field(
         default=False,
         description="Whether this host may be at a private address though a page led to it. A host that a start "
-        "request names by its address, or that stands in `[resolve]`, may anyway: a site must not send the crawler into your "
-        "network.",
+        "request names by its address, or that stands in `[resolve]`, may anyway: a site must not send the "
+        "crawler into your network.",
     )
     robots: Literal["obey", "ignore"] = Field(
         default="obey", description='Whether robots.txt is obeyed. "ignore" needs a robots_reason, loopback excepted.'

@@ -126,6 +126,12 @@ def test_a_cancelled_race_leaves_nothing_open(run, clock, net, when):
     assert net.left_open == []
 
 
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
 def test_a_refused_port_is_our_error_and_leaves_no_descriptor(run):
     port = free_port()
     with pytest.raises(ConnectFailed, match="Connection refused") as caught:

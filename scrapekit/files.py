@@ -57,12 +57,13 @@ class Files:
             self.book = HostBook(self._run.home, locks)
             self._open.callback(self.book.close)
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch, *, sync: bool) -> dict[str, Any]:
         """Write a batch's items to every sink, or to none. Raises SinkError."""
         parts: list[tuple[Sink, list[Any]]] = [(sink, batch.items) for sink in self._sinks if batch.items]
         if self._rejected is not None and batch.rejected:
             parts.append((self._rejected, batch.rejected))
         write_each(parts)
+        return {}
 
     def _open_run(self, run: RunFolder) -> None:
         items, self._rejected = run.open_items(), run.open_rejected()

@@ -30,11 +30,11 @@ from scrapekit.frontier import (
     PutBack,
     Row,
     Want,
+    Write,
 )
 from scrapekit.hostbook import HostBook
 from scrapekit.kernel import Alarm
 from scrapekit.registry import HostRegistry
-from scrapekit.request import Request
 from scrapekit.stats import Stats
 from scrapekit.window import NEVER
 
@@ -83,7 +83,7 @@ class Keeper:
         frontier: Frontier,
         registry: HostRegistry,
         *,
-        write: Callable[[Batch], None],
+        write: Write,
         stats: Stats,
         clock: Callable[[], float],
         changed: Alarm,
@@ -142,9 +142,9 @@ class Keeper:
         room = self._registry.crowd < self._workbench
         return self.waiting < FEW * (max(slots, self._workbench) if room else slots)
 
-    def knows(self, request: Request, fingerprint: bytes) -> bool:
-        """Whether this is certainly a duplicate; it is counted as one then."""
-        if request.dont_filter or fingerprint not in self._frontier.known:
+    def knows(self, fingerprint: bytes) -> bool:
+        """Whether this was certainly seen; it is counted as a duplicate then."""
+        if fingerprint not in self._frontier.known:
             return False
         self._stats.duplicates += 1
         return True

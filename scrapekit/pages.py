@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Final
 
 import curio.meta
@@ -51,7 +53,7 @@ class Harvest:
 class Pages:
     """Runs one spider's callbacks and reads what they give.
 
-    ``known`` says of a request whether it is certainly a duplicate; ``check_host`` raises ConfigError for a host that
+    ``known`` says of a fingerprint whether it was certainly seen; ``check_host`` raises ConfigError for a host that
     may not be crawled as things are set up.
     """
 
@@ -60,7 +62,7 @@ class Pages:
         spider: Spider,
         callbacks: Callbacks,
         *,
-        known: Callable[[Request, bytes], bool],
+        known: Callable[[bytes], bool],
         check_host: Callable[[str], None],
         stats: Stats,
         limits_for: Callable[[str], Limits],
@@ -80,12 +82,18 @@ class Pages:
         Raises CallbackError for what is no request or what ``start()`` itself raises, and ConfigError for a host that
         may not be crawled.
         """
+        times: Counter[bytes] = Counter()
         async with curio.meta.finalize(self._callbacks.each("start", self._first)) as requests:
             async for request in requests:
                 host = host_of(request.url)
                 if self._refusals.get(host, UNKNOWN) is not None:  # None: it was checked, and nothing was wrong
                     self._check_host(host)
-                yield self._found(request, request.fingerprint(), 0, None)
+                fingerprint = request.fingerprint()
+                if request.dont_filter:
+                    # A start() that is run again gives it again: it is told from another one by how often it came.
+                    times[fingerprint] += 1
+                    fingerprint = blake2b(b"%d" % times[fingerprint], digest_size=16, key=fingerprint).digest()
+                yield self._found(request, fingerprint, 0, None)
 
     def _first(self, value: Any) -> Request:
         request = self._request(value, None) if isinstance(value, str) else value
@@ -192,8 +200,8 @@ class Pages:
             if isinstance(value, Request):
                 # Most links of a page are known: those cost a fingerprint, and nothing is built of them.
                 self._check_callbacks(value)
-                fingerprint = value.fingerprint()
-                if not known(value, fingerprint):
+                fingerprint = None if value.dont_filter else value.fingerprint()
+                if fingerprint is None or not known(fingerprint):
                     found.append(self._found(value, fingerprint, depth, parent))
             else:
                 self._take_item(value, harvest)
@@ -225,7 +233,7 @@ class Pages:
             if callback is not None and callback not in self._names:
                 self._names[callback] = callback_name(self._spider, callback)
 
-    def _found(self, request: Request, fingerprint: bytes, depth: int, parent: str | None) -> Found:
+    def _found(self, request: Request, fingerprint: bytes | None, depth: int, parent: str | None) -> Found:
         """A request as it goes into the frontier."""
         callback = None if request.callback is None else self._names[request.callback]
         errback = None if request.errback is None else self._names[request.errback]

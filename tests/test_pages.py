@@ -46,9 +46,9 @@ class Base(Spider, abstract=True):
 def pages_of(spider, *, known=(), check_host=lambda host: None, **limits):
     probes = []
 
-    def knows(request, fingerprint):
-        probes.append((request, fingerprint))
-        return not request.dont_filter and fingerprint in known
+    def knows(fingerprint):
+        probes.append(fingerprint)
+        return fingerprint in known
 
     pages = Pages(
         spider,
@@ -211,7 +211,8 @@ def test_a_known_link_is_left_out_and_nothing_is_built_of_it(run):
     pages, probes = pages_of(spider, known={Request("https://a.test/old").fingerprint()})
     harvest = run(pages.harvest, row_of(), answer(row_of()))
     assert urls(harvest) == ["https://a.test/new", "https://a.test/old"]
-    assert len(probes) == 3
+    assert [link.fingerprint is None for link in harvest.found] == [False, True]
+    assert len(probes) == 2
 
 
 # ---- which method ----
@@ -603,3 +604,18 @@ def test_a_start_request_to_a_host_that_may_not_be_crawled_is_an_error_of_the_se
     assert found == []
     assert isinstance(error, ConfigError)
     assert caplog.records == []
+
+
+def test_a_start_that_is_run_again_is_recognised_also_where_it_does_not_filter(run):
+    def start(self):
+        for _ in range(2):
+            yield Request("https://a.test/", dont_filter=True)
+        yield Request("https://a.test/")
+
+    async def first(pages):
+        return [found.fingerprint async for found in pages.start()]
+
+    spider = type("Tested", (Base,), {"name": "tested", "start": start})()
+    once, again = (run(first, pages_of(spider)[0]) for _ in range(2))
+    assert once == again
+    assert len(set(once)) == 3

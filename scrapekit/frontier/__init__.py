@@ -19,7 +19,9 @@ from scrapekit.frontier.contract import (
     PutBack,
     Row,
     StaleLease,
+    Validators,
     Want,
+    Write,
 )
 from scrapekit.frontier.memory import MemoryFrontier
 
@@ -38,5 +40,7 @@ __all__ = [
     "PutBack",
     "Row",
     "StaleLease",
+    "Validators",
     "Want",
+    "Write",
 ]

@@ -49,6 +49,14 @@ class Row:
         return -self.request.priority, self.id
 
 
+class Validators(NamedTuple):
+    """By what a page can be asked for again, if it has changed: its ETag, its Last-Modified, a digest of its body."""
+
+    etag: str = ""
+    modified: str = ""
+    digest: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The outcome of one row, with its reason, such as ``status 404`` or ``offsite``."""
@@ -56,17 +64,19 @@ class Ended:
     row: Row
     outcome: Outcome
     reason: str = ""
+    validators: Validators | None = None
 
 
 class Found(NamedTuple):
     """A request that was found on a page or by ``start()``.
 
-    One that is refused before queueing has its ``outcome`` from the beginning.
+    ``fingerprint`` decides whether it was seen; None is never seen (``dont_filter``). One that is refused before
+    queueing has its ``outcome`` from the beginning.
     """
 
     request: Request
     host: str
-    fingerprint: bytes
+    fingerprint: bytes | None
     outcome: Outcome | None = None
     reason: str = ""
 
@@ -88,7 +98,8 @@ class PutBack:
 class HostState:
     """What must outlive a lease for politeness' sake: when the host opens, and by which rule.
 
-    ``memory`` is whatever the host registry wants back besides (its robots rules); opaque to the frontier.
+    ``memory`` is whatever the host registry wants back besides (back-off, budgets used, robots rules); opaque to the
+    frontier.
     """
 
     opens_at: float = 0.0
@@ -101,7 +112,8 @@ class Batch:
     """What one commit makes true, whole or not at all.
 
     ``items`` and ``rejected`` go to the sinks within the commit; ``tokens`` are the leases of the hosts whose rows end
-    or move in it.
+    or move in it, ``states`` how hosts of this worker stand now. ``notes`` are JSON-able facts by name, each of which
+    takes the place of what was noted under its name before.
     """
 
     ended: list[Ended] = field(default_factory=list)
@@ -110,6 +122,8 @@ class Batch:
     items: list[Any] = field(default_factory=list)
     rejected: list[Any] = field(default_factory=list)
     tokens: dict[str, int] = field(default_factory=dict)
+    states: dict[str, HostState] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ended) + len(self.put_back) + len(self.found)
@@ -122,6 +136,8 @@ class Batch:
         self.items += later.items
         self.rejected += later.rejected
         self.tokens |= later.tokens
+        self.states |= later.states
+        self.notes |= later.notes
 
 
 @dataclass(slots=True)
@@ -177,12 +193,25 @@ class Counts:
     ended: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
 
 
+class Write(Protocol):
+    """Puts a batch's items into the sinks, as the part of a commit that cannot be taken back by the frontier itself.
+
+    ``sync`` asks that they survive a loss of power before it returns. What it answers is noted with the batch. Raises
+    SinkError, and then nothing was written.
+    """
+
+    def __call__(self, batch: Batch, *, sync: bool) -> Mapping[str, Any]: ...
+
+
 class StaleLease(ScrapekitError):
     """A host in a batch or a wish is no longer this worker's; nothing of the call was done."""
 
 
 class Frontier(Protocol):
     """What every backend does."""
+
+    def notes(self) -> dict[str, Any]:
+        """What was noted by the commits so far, also those of a process that was killed; empty at the beginning."""
 
     @property
     def known(self) -> Container[bytes]:
@@ -194,15 +223,18 @@ class Frontier(Protocol):
     def refill(self, wants: Sequence[Want], now: float) -> dict[str, list[Row]]:
         """The next best rows of leased hosts: those that may go by now in their order, then the earliest others."""
 
-    def commit(self, batch: Batch, write: Callable[[Batch], None]) -> Committed:
+    def commit(self, batch: Batch, write: Write) -> Committed:
         """Make a batch true: outcomes, then what was found (seen and queued are one step), then what is put back.
 
-        ``write`` puts its items into the sinks; if it raises, nothing of the batch is done.
-        Raises StaleLease where a token is not that of the present lease.
+        If ``write`` raises, nothing of the batch is done. Raises StaleLease where a token is not that of the present
+        lease, and SinkError where nothing can be committed any more.
         """
 
     def release(self, states: Mapping[str, HostState], now: float) -> None:
         """Give hosts back, with the state that whoever leases them next must be handed."""
+
+    def reopen(self, wanted: Callable[[str], bool]) -> int:
+        """Put failed requests back whose reason is wanted, as new as on their first day; gives how many."""
 
     def counts(self) -> Counts:
         """The counters, which add up."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from scrapekit.frontier.contract import (
     Row,
     StaleLease,
     Want,
+    Write,
 )
 
 _NOT: Final = float("inf")
@@ -40,9 +42,15 @@ class MemoryFrontier:
         self._line = _Line()
         self._ids, self._tokens = count(1), count(1)
         self._counts = Counts()
+        self._notes: dict[str, Any] = {}
+        self._failed: list[Ended] = []
 
     def __repr__(self) -> str:
         return f"<MemoryFrontier {self._counts.pending} pending, {self._counts.seen} seen, {len(self._queues)} hosts>"
+
+    def notes(self) -> dict[str, Any]:
+        """What was noted."""
+        return dict(self._notes)
 
     @property
     def known(self) -> Container[bytes]:
@@ -63,12 +71,14 @@ class MemoryFrontier:
                 raise StaleLease(f"{want.host} is not leased")
         return {want.host: self._queues[want.host].hand_out(want.n, now, want.held) for want in wants}
 
-    def commit(self, batch: Batch, write: Callable[[Batch], None]) -> Committed:
+    def commit(self, batch: Batch, write: Write) -> Committed:
         """Write the items, then make the batch true; nothing after the write can fail."""
         for host, token in batch.tokens.items():
             if host not in self._queues or self._queues[host].token != token:
                 raise StaleLease(f"the lease of {host} is stale")
-        write(batch)
+        self._notes |= batch.notes | dict(write(batch, sync=False))
+        for host, state in batch.states.items():
+            self._queue(host).state = state
         answer = Committed()
         for ended in batch.ended:
             self._end(ended)
@@ -85,6 +95,16 @@ class MemoryFrontier:
             queue.token, queue.state = 0, state
             queue.take_back(())
             self._line.put(queue)
+
+    def reopen(self, wanted: Callable[[str], bool]) -> int:
+        """Put failed requests back."""
+        again = [ended for ended in self._failed if wanted(ended.reason)]
+        self._failed = [ended for ended in self._failed if not wanted(ended.reason)]
+        for ended in again:
+            self._counts.pending += 1
+            self._counts.ended[Outcome.FAILED] -= 1
+            self._enqueue(replace(ended.row, attempt=0, not_before=0.0), Committed())
+        return len(again)
 
     def counts(self) -> Counts:
         """The counters."""
@@ -108,9 +128,11 @@ class MemoryFrontier:
         del self._queues[ended.row.host].rows[ended.row.id]
         self._counts.pending -= 1
         self._counts.ended[ended.outcome] += 1
+        if ended.outcome is Outcome.FAILED:
+            self._failed.append(ended)
 
     def _add(self, found: Found, answer: Committed) -> None:
-        if not found.request.dont_filter:
+        if found.fingerprint is not None:
             if found.fingerprint in self._seen:
                 answer.duplicates += 1
                 return

@@ -42,11 +42,13 @@ def frontier(request: pytest.FixtureRequest) -> Any:
 
 def found(url: str, *, priority: int = 0, dont_filter: bool = False, outcome: Outcome | None = None) -> Found:
     request = Request(url, priority=priority, dont_filter=dont_filter)
-    return Found(request, host_of(request.url), request.fingerprint(), outcome, "offsite" if outcome else "")
+    fingerprint = None if dont_filter else request.fingerprint()
+    return Found(request, host_of(request.url), fingerprint, outcome, "offsite" if outcome else "")
 
 
-def nothing(batch: Batch) -> None:
+def nothing(batch: Batch, *, sync: bool) -> dict[str, Any]:
     """A sink that takes everything."""
+    return {}
 
 
 def add(frontier: Frontier, *urls: str | Found) -> Any:
@@ -96,6 +98,41 @@ def test_a_link_refused_before_queueing_counts_once_and_is_never_leased(frontier
     counts = frontier.counts()
     assert (counts.seen, counts.ended[Outcome.DROPPED], counts.pending) == (1, 1, 0)
     assert frontier.lease(5, 5, 100.0).hosts == []
+
+
+def test_notes_take_the_place_of_what_was_noted_before_and_the_sinks_say_goes_along(frontier: Frontier) -> None:
+    frontier.commit(Batch(notes={"a": 1, "b": [2]}), nothing)
+    frontier.commit(Batch(notes={"a": {"c": None}}), lambda batch, *, sync: {"sinks": {"items": 7}})
+    assert {"a": {"c": None}, "b": [2], "sinks": {"items": 7}}.items() <= frontier.notes().items()
+
+
+def test_a_host_is_handed_over_as_it_stood_at_the_last_commit_or_release(frontier: Frontier) -> None:
+    add(frontier, "http://a.test/1", "http://b.test/1")
+    one, two = frontier.lease(2, 5, 100.0).hosts
+    stands, left = HostState(5.0, "delay", {"x": 1}), HostState(7.0, "rest", {"x": [2.5]})
+    frontier.commit(Batch(states={one.host: stands, two.host: stands}), nothing)
+    frontier.release({one.host: left}, 100.0)
+    frontier.release({two.host: stands}, 100.0)
+    assert {lease.host: lease.state for lease in frontier.lease(2, 5, 100.0).hosts} == {
+        one.host: left,
+        two.host: stands,
+    }
+
+
+def test_failed_requests_can_be_put_back_as_on_their_first_day(frontier: Frontier) -> None:
+    add(frontier, "http://a.test/1", "http://a.test/2", "http://a.test/3")
+    rows = lease_one(frontier).rows
+    tried = Row(rows[0].id, "a.test", rows[0].request, attempt=2, not_before=900.0)
+    frontier.commit(Batch(put_back=[PutBack(rows[0], tried)]), nothing)
+    ended = [Ended(tried, Outcome.FAILED, "status 503"), Ended(rows[1], Outcome.FAILED, "callback")]
+    frontier.commit(Batch(ended=[*ended, Ended(rows[2], Outcome.FETCHED)]), nothing)
+    frontier.release({"a.test": HostState()}, 100.0)
+    assert frontier.reopen(lambda reason: reason == "status 503") == 1
+    assert frontier.reopen(lambda reason: reason == "status 503") == 0
+    (row,) = lease_one(frontier).rows
+    assert (row.id, row.request, row.attempt, row.not_before) == (rows[0].id, rows[0].request, 0, 0.0)
+    counts = frontier.counts()
+    assert (counts.seen, counts.pending, counts.ended[Outcome.FAILED], counts.ended[Outcome.FETCHED]) == (3, 1, 1, 1)
 
 
 def test_known_holds_only_what_is_committed(frontier: Frontier) -> None:
@@ -219,7 +256,7 @@ def test_nothing_of_a_batch_is_done_if_its_items_cannot_be_written(frontier: Fro
     add(frontier, "http://a.test/1")
     row = lease_one(frontier).rows[0]
 
-    def full(batch: Batch) -> None:
+    def full(batch: Batch, *, sync: bool) -> dict[str, Any]:
         raise SinkError("no room", file="items.jsonl")
 
     with pytest.raises(SinkError):

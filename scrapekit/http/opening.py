@@ -13,7 +13,7 @@ from scrapekit.http.dialer import Dial, Secure, dial_tcp
 from scrapekit.http.limit import Expired, Limit
 from scrapekit.http.resolver import Names
 from scrapekit.http.stream import Stream
-from scrapekit.http.terms import Terms
+from scrapekit.http.terms import Terms, Trust, Way
 from scrapekit.http.tls import TLS
 from scrapekit.url import Parts
 
@@ -23,7 +23,8 @@ class Opener:
 
     def __init__(self, resolver: Names, *, dial: Dial = dial_tcp, secure: Secure | None = None) -> None:
         self._resolver, self._dial = resolver, dial
-        self._secure = secure or TLS().secure
+        self._secure = secure
+        self._ways: dict[tuple[Trust, bool], Secure] = {}
 
     def __repr__(self) -> str:
         return f"<Opener {self._resolver!r}>"
@@ -39,7 +40,8 @@ class Opener:
             async with Limit(terms.deadlines.connect):
                 stream = await self._dial(addresses)
                 if parts.scheme == "https" and not stream.secured:
-                    return await self._secure(stream, parts.hostname)
+                    async with Limit(terms.deadlines.tls):
+                        return await self._securing(terms.way)(stream, parts.hostname)
                 return stream
         except Expired as late:
             phase, address = ("tls", stream.address) if stream else ("connect", str(addresses[0]))
@@ -51,3 +53,12 @@ class Opener:
         except FetchError as error:
             error.address = error.address or (stream.address if stream else "")
             raise
+
+    def _securing(self, way: Way) -> Secure:
+        """What puts TLS on for a way; its context is made once."""
+        if self._secure is not None:
+            return self._secure
+        kind = way.trust, way.http2
+        if kind not in self._ways:
+            self._ways[kind] = TLS(way.trust, http2=way.http2).secure
+        return self._ways[kind]

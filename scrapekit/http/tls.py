@@ -1,4 +1,4 @@
-"""TLS around any stream: the system's trust, TLS 1.2 or later, the server's name sent and checked.
+"""TLS around any stream: the server's name sent and checked, and what goes wrong told in words.
 
 The engine works on memory (``ssl.MemoryBIO``), so that it can stand on a socket, on a proxy's tunnel, or on a stream of
 a test, and so that the end of a stream is told from a cut.
@@ -9,13 +9,12 @@ Raises TLSFailed that says which check failed; the system's OSError passes throu
 from __future__ import annotations
 
 import ssl
-import sys
 from typing import Any, Final
 
-import truststore
-
-from scrapekit.errors import ConnectFailed, TLSFailed
+from scrapekit.errors import ConfigError, ConnectFailed, TLSFailed
 from scrapekit.http.stream import Stream
+from scrapekit.http.terms import Trust
+from scrapekit.http.trust import SYSTEM, context_of
 
 _READ: Final = 65536
 
@@ -39,32 +38,37 @@ _CHECKS: Final[dict[int, str]] = {
 
 
 class TLS:
-    """How to speak TLS with a host. ``context`` replaces the default one, which trusts what the system trusts.
+    """How to speak TLS with those who are trusted so; with ``http2`` it is offered before HTTP/1.1 (RFC 7301)."""
 
-    ``ca_file`` is trusted beside it; ``verify=False`` accepts any certificate.
-    """
+    __slots__ = ("_context", "_http2", "_trust")
 
-    def __init__(
-        self, context: ssl.SSLContext | None = None, *, ca_file: str | None = None, verify: bool = True
-    ) -> None:
-        self._made = context
-        self._ca_file, self._verify = ca_file, verify
+    def __init__(self, trust: Trust = SYSTEM, *, http2: bool = False) -> None:
+        self._trust, self._http2 = trust, http2
+        self._context: ssl.SSLContext | None = None
 
     def __repr__(self) -> str:
-        return f"<TLS{'' if self._verify else ' unverified'}{f' + {self._ca_file}' if self._ca_file else ''}>"
+        unverified = "" if self._trust.verify else " unverified"
+        beside = f" + {self._trust.ca_file}" if self._trust.ca_file else ""
+        return f"<TLS{unverified}{beside}{' h2' if self._http2 else ''}>"
 
     @property
     def context(self) -> ssl.SSLContext:
-        """The context, made when first wanted: reading the system's trust takes some 20 ms."""
-        if self._made is None:
-            self._made = _context(self._ca_file, verify=self._verify)
-        return self._made
+        """The context, made when first wanted: reading the system's trust takes some 20 ms.
 
-    async def secure(self, stream: Stream, hostname: str) -> Stream:
+        Raises ConfigError, whose key is that of the setting, for a file that cannot be used.
+        """
+        if self._context is None:
+            self._context = context_of(self._trust, http2=self._http2)
+        return self._context
+
+    async def secure(self, stream: Stream, hostname: str) -> TLSStream:
         """Shake hands on a stream with the server of that name. Raises TLSFailed; the stream is closed then."""
         try:
             secured = TLSStream(stream, self.context, hostname)
             await secured.shake_hands()
+        except ConfigError as error:  # a file that was there when the crawl was set up is gone
+            await stream.close()
+            raise TLSFailed(f"{error.key}: {error.message}", address=stream.address) from None
         except BaseException:
             await stream.close()
             raise
@@ -81,11 +85,19 @@ class TLSStream:
     def __init__(self, stream: Stream, context: ssl.SSLContext, hostname: str) -> None:
         self._stream, self.address = stream, stream.address
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        # A name that ends in a dot is resolved as it is, but no certificate is made out to it.
-        self._engine: Any = context.wrap_bio(self._in, self._out, server_hostname=hostname.rstrip("."))
+        try:
+            # A name that ends in a dot is resolved as it is, but no certificate is made out to it.
+            self._engine: Any = context.wrap_bio(self._in, self._out, server_hostname=hostname.rstrip("."))
+        except ValueError:  # a label that is empty or longer than 63 characters
+            raise TLSFailed(f"{hostname} is no name that a certificate can have", address=stream.address) from None
 
     def __repr__(self) -> str:
         return f"<TLSStream {self._engine.version()} {self.address}>"
+
+    @property
+    def protocol(self) -> str:
+        """What was agreed on by ALPN (RFC 7301): h2, http/1.1, or nothing."""
+        return self._engine.selected_alpn_protocol() or ""
 
     async def shake_hands(self) -> None:
         """Raises TLSFailed, or OSError where the connection broke."""
@@ -194,30 +206,3 @@ _REASONS: Final[dict[str, str]] = {
     "ssl/tls alert handshake failure": "the server refuses what we offer, perhaps for want of a client certificate",
     "tlsv1 unrecognized name": "the server does not know this name",
 }
-
-
-def _context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext:
-    context = _trusting_the_system()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
-    context.hostname_checks_common_name = False  # RFC 9525 §2
-    context.set_alpn_protocols(["http/1.1"])
-    if ca_file:
-        context.load_verify_locations(ca_file)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _trusting_the_system() -> ssl.SSLContext:
-    """A context with the system's trust.
-
-    Where OpenSSL finds it in a file, that is read once. truststore, which asks macOS and Windows and knows more places,
-    reads it again for each connection: 20 ms in which nothing else runs.
-    """
-    if sys.platform in ("darwin", "win32") or not ssl.get_default_verify_paths().cafile:
-        context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        return context
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_default_certs()
-    return context

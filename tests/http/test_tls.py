@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from scrapekit.errors import ConnectFailed, FetchTimeout, TLSFailed
 from scrapekit.headers import Headers
-from scrapekit.http import Client, Deadlines, Resolver, Terms
+from scrapekit.http import Client, Deadlines, Resolver, Terms, Trust
 from scrapekit.http.tls import TLS
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
@@ -53,7 +53,7 @@ def fetch(run, ca_file):
         async def main():
             resolver = Resolver({"a.test": f"127.0.0.1:{server.port}"})
             try:
-                async with Client(resolver, secure=(tls or TLS(ca_file=ca_file)).secure) as client:
+                async with Client(resolver, secure=(tls or TLS(Trust(ca_file=ca_file))).secure) as client:
                     replies = [
                         await client.send("GET", f"https://{host}/", Headers(), terms=Terms(deadlines))
                         for _ in range(times)
@@ -179,7 +179,7 @@ def test_a_ca_that_the_system_does_not_know_is_refused(fetch, loopback, ca):
 
 def test_verification_can_be_switched_off(fetch, loopback, ca):
     server = loopback(OK, context=serving(ca.issue_cert("other.test")))
-    assert fetch(server, tls=TLS(verify=False)) == [(b"good", False)]
+    assert fetch(server, tls=TLS(Trust(verify=False))) == [(b"good", False)]
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")

@@ -59,12 +59,18 @@ class Validators(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The outcome of one row, with its reason, such as ``status 404`` or ``offsite``."""
+    """The outcome of one row, with its reason, such as ``status 404`` or ``offsite``.
+
+    ``items`` is how many of the batch's items its callback gave; the items of a batch stand in the order of its
+    outcomes. A durable backend archives this number with the outcome: from it a later run finds the lines of
+    ``items.jsonl`` that a page gave.
+    """
 
     row: Row
     outcome: Outcome
     reason: str = ""
     validators: Validators | None = None
+    items: int = 0
 
 
 class Found(NamedTuple):

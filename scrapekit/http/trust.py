@@ -41,13 +41,13 @@ def context_of(trust: Trust, *, http2: bool) -> ssl.SSLContext:
     return context
 
 
-def _believe(context: ssl.SSLContext, ca_file: str) -> None:
+def _believe(context: ssl.SSLContext, file: str, setting: str = "ca_file") -> None:
     """Trust the certificates of a file too."""
-    _read(ca_file, "ca_file")
+    _read(file, setting)
     try:
-        context.load_verify_locations(ca_file)
+        context.load_verify_locations(file)
     except ssl.SSLError:
-        raise ConfigError(f"{ca_file} holds no certificate in PEM", key="ca_file") from None
+        raise ConfigError(f"{file} holds no certificate in PEM", key=setting) from None
 
 
 def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
@@ -55,8 +55,7 @@ def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
     if not certificate:
         raise ConfigError("a key is of no use without its certificate", key="key", hint="give certificate as well")
     setting, file = ("key", key) if key else ("certificate", certificate)
-    if b"-----BEGIN CERTIFICATE" not in _read(certificate, "certificate"):
-        raise ConfigError(f"{certificate} holds no certificate in PEM", key="certificate")
+    _believe(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, "certificate")  # only to see that it is one
     if b"PRIVATE KEY-----" not in _read(file, setting):
         hint = None if key else "if it is in a file of its own, give key"
         raise ConfigError(f"{file} holds no private key in PEM", key=setting, hint=hint)

@@ -11,6 +11,7 @@
         Disallowed           robots.txt says no
         RobotsUnreachable    robots.txt could not be read, so nothing may be fetched
         ResolveFailed        the name has no address
+        PrivateAddress       a site leads into a private network, or its name points there
         ConnectFailed        TCP: refused, unreachable, reset
         Overtaken            the host asked for a rest before anything was sent
         HostDown             it has not answered for so long that it is given up
@@ -21,6 +22,7 @@
           TooLarge             a size limit
           TooComplex           markup that would take the parser minutes
         TooManyRedirects     a chain longer than the limit
+        NotStored            our own disk would not take the body
         BadStatus            the answer's status is an error
       SinkError            where items go cannot be written; the crawl stops and can go on later
         SinkShort            a file ends before the place where it was left
@@ -159,6 +161,12 @@ class ResolveFailed(FetchError):
     phase, label = "resolve", "no address"
 
 
+class PrivateAddress(FetchError):
+    """A page or a redirect leads to a private address, or a name has no other; nobody is asked."""
+
+    phase, label = "resolve", "private address"
+
+
 class ConnectFailed(FetchError):
     """TCP: refused, unreachable, reset, or closed without a byte."""
 
@@ -217,6 +225,12 @@ class TooManyRedirects(FetchError):
     """A chain of redirects longer than the limit."""
 
     phase, label = "redirect", "too many redirects"
+
+
+class NotStored(FetchError):
+    """Our own disk would not take the body: it is full, or its folder is gone. No fault of the site's."""
+
+    phase, label = "body", "not stored"
 
 
 class BadStatus(FetchError):

@@ -204,7 +204,7 @@ class Fetcher:
             row.request,
             reply.status,
             reply.headers,
-            reply.body,
+            reply.content,
             elapsed=self._clock() - began,
             history=row.history,
             address=reply.address,

@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final, Union
 
+from scrapekit.content import CHUNK, Content, Stored, chunks_of
 from scrapekit.directives import NO_USES, Directives, Uses, of_page
 from scrapekit.encoding import HTML_TYPES, decode, essence, is_binary, is_html
 from scrapekit.errors import BadResponse, BadStatus, BadURL, ItemError
@@ -53,13 +55,14 @@ class Response:
 
     __slots__ = (
         "_base",
+        "_body",
         "_decoded",
         "_directives",
         "_tree",
         "_uses",
         "address",
         "agent",
-        "body",
+        "content",
         "elapsed",
         "headers",
         "history",
@@ -76,7 +79,7 @@ class Response:
         request: Request | None = None,
         status: int = 200,
         headers: Headers = _NO_HEADERS,
-        body: bytes = b"",
+        body: bytes | Content = b"",
         *,
         elapsed: float = 0.0,
         history: tuple[str, ...] = (),
@@ -88,7 +91,8 @@ class Response:
         self.request = request
         self.status = status
         self.headers = headers
-        self.body = body
+        self.content = body
+        self._body = body if isinstance(body, bytes) else None
         self.elapsed = elapsed
         self.history = history
         self.address = address
@@ -113,8 +117,28 @@ class Response:
     def release(self) -> None:
         """Let go of text and tree; they come back if asked for. Many trees kept alive make parsing slow."""
         self._tree = self._decoded = self._base = None
+        if isinstance(self.content, Stored):
+            self._body = None
 
     # ---- the answer ----
+
+    @property
+    def body(self) -> bytes:
+        """The body as bytes, its content codings taken off; read when first asked for, where it is in a file."""
+        if self._body is None:
+            self._body = self.content.read()  # type: ignore[union-attr]
+        return self._body
+
+    @property
+    def path(self) -> Path | None:
+        """The file that the body is in; None where it is in memory. The file goes when the response does."""
+        return self.content.path if isinstance(self.content, Stored) else None
+
+    def iter_bytes(self, size: int = CHUNK) -> Iterator[bytes]:
+        """The body, at most ``size`` bytes at a time; one that is in a file is never held as a whole."""
+        if isinstance(self.content, Stored):
+            return self.content.chunks(size)
+        return chunks_of(self.body, size)
 
     @property
     def ok(self) -> bool:

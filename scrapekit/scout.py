@@ -175,7 +175,7 @@ class Scout:
             except FetchError as error:
                 return Answer(url, history, error=error, status=status if isinstance(error, TooManyRedirects) else 0)
             if hop is None:
-                return Answer(url, history, Response(url, request, status, reply.headers, reply.body), status=status)
+                return Answer(url, history, Response(url, request, status, reply.headers, reply.content), status=status)
             history, request = (*history, url), request.replace(url=hop.url)
 
     async def _check_rules(self, request: Request) -> None:

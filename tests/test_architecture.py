@@ -21,12 +21,12 @@ FLOORS = {
     "_compat": 0, "version": 0, "kernel": 0,
     "errors": 1, "headers": 1, "url": 1, "units": 1, "charsets": 1, "prescan": 1, "encoding": 1, "guard": 1,
     "markup": 1, "extract": 1, "links": 1, "request": 1, "requestparts": 1, "response": 1, "item": 1, "stats": 1,
-    "structured": 1, "directives": 1, "suffixes": 1, "sitemap": 2, "sitemaptags": 2, "signing": 2,
+    "private": 1, "structured": 1, "directives": 1, "suffixes": 1, "content": 1, "sitemap": 2, "sitemaptags": 2, "signing": 2,
     "tomlfile": 2, "tables": 2, "hostrules": 2, "complaint": 2, "config": 2, "robots": 2, "robotsgroup": 2,
     "throttle": 2, "backoff": 2, "ratelimit": 2, "retry": 2, "spider": 2, "importing": 2,
-    "budget": 2, "circuit": 2, "hours": 2, "traps": 2,
+    "budget": 2, "circuit": 2, "hours": 2, "traps": 2, "reach": 2,
     "http": 3, "frontier": 3, "sinks": 3, "origins": 3, "window": 3, "hosts": 3, "line": 3, "registry": 3,
-    "hostlocks": 3, "hostbook": 3,
+    "hostlocks": 3, "hostbook": 3, "hostmemory": 3,
     "ledger": 3, "audit": 3,
     "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4, "project": 4, "pages": 4,
     "scout": 4, "plan": 4, "record": 4, "files": 4, "reload": 4,
@@ -40,6 +40,7 @@ OPEN_FLOORS = {0, 1, 2, 4}
 NEIGHBOURS = {
     "window": {"frontier"},
     "hostbook": {"frontier", "origins", "hostlocks"},
+    "hostmemory": {"origins"},
     "origins": {"frontier"},
     "hosts": {"frontier", "origins", "window"},
     "line": {"hosts", "window"},
@@ -55,14 +56,15 @@ OWNERS = {
     "cryptography": {"signing"},
     "h11": {"http"},
     "publicsuffixlist": {"suffixes"},
+    "pyarrow": {"sinks"},
     "pydantic": {"item", "extract", "config", "tables", "complaint", "sinks", "pages"},
-    "pydantic_core": {"item", "extract", "config", "tables", "complaint", "sinks"},
+    "pydantic_core": {"item", "extract", "config", "tables", "complaint", "sinks", "hostmemory"},
     "redis": {"frontier"},
     "rich": {"cli", "watch"},
     "selectolax": {"markup"},
     "signal": {"cli"},
     "socket": {"http"},
-    "sqlite3": {"frontier", "hostbook"},
+    "sqlite3": {"frontier", "hostbook", "sinks"},
     "ssl": {"http", "_compat"},
     "tomli": {"tomlfile"},
     "truststore": {"http"},
@@ -217,7 +219,7 @@ def test_every_library_in_use_is_declared():
     used = {name.split(".")[0] for module in MODULES for name, _ in module.imports}
     used = {"pydantic" if name == "pydantic_core" else name for name in used}  # pydantic's own engine comes with it
     foreign = used - set(sys.stdlib_module_names) - {"scrapekit"}
-    optional = {"redis", "IPython", "cryptography"}
+    optional = {"redis", "IPython", "cryptography", "pyarrow"}
     assert foreign - optional <= declared
 
 

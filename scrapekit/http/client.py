@@ -13,6 +13,7 @@ from typing import Self
 
 from scrapekit.errors import BadRequest, BadResponse, FetchError, Overtaken
 from scrapekit.headers import Headers
+from scrapekit.http.body import Into, Spool
 from scrapekit.http.connection import Connection, Reply
 from scrapekit.http.dialer import Dial, Secure, dial_tcp
 from scrapekit.http.opening import Opener
@@ -28,7 +29,7 @@ class Client:
 
     ``resolver`` is the caller's, who closes it. ``dial`` connects to one of some addresses and ``secure`` puts TLS on
     the stream; tests hand in others. ``max_idle`` connections are kept, each for ``idle_seconds`` at most and for
-    ``max_age`` from its connect.
+    ``max_age`` from its connect. Bodies go to ``spool``.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class Client:
         max_idle: int = MAX_IDLE,
         idle_seconds: float = IDLE_SECONDS,
         max_age: float = MAX_AGE,
+        spool: Spool | None = None,
     ) -> None:
+        self.spool = spool or Spool()
         self._opener, self._now = Opener(resolver, dial=dial, secure=secure), now
         self.pool = Pool(now=now, max_idle=max_idle, idle_seconds=idle_seconds, max_age=max_age)
 
@@ -71,13 +74,14 @@ class Client:
         on_sent: Callable[[], Awaitable[None]] | None = None,
         may_go: Callable[[], bool] | None = None,
         fresh: bool = False,
+        into: Into | None = None,
     ) -> Reply:
         """Send one request and give its answer, whatever its status.
 
         ``url`` is canonical. Host, Content-Length and, if not given, Accept-Encoding are added to ``headers``.
         ``on_sent`` is awaited, and must not block, when the first byte was handed to the system. ``may_go`` is asked
         once the connection is there, with no await before the first byte; if it says no, Overtaken is raised. ``fresh``
-        asks for a new connection.
+        asks for a new connection. ``into`` chooses a place for the body that is not the spool's.
 
         Raises FetchError subclasses only, with url, host, address, phase and sent; ``reused`` is set where the request
         may be sent again without counting: the connection had served before and was cut before any byte of the answer.
@@ -89,7 +93,7 @@ class Client:
             try:
                 if may_go is not None and not may_go():
                     raise Overtaken("the host asked for a rest meanwhile", address=connection.address)
-                return await connection.ask(method, request, terms=terms, on_sent=on_sent)
+                return await connection.ask(method, request, terms=terms, spool=self.spool, on_sent=on_sent, into=into)
             finally:
                 self.pool.give(connection)
                 if self.pool.closing:

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from scrapekit.content import Content
 from scrapekit.errors import ConnectFailed, FetchError
 from scrapekit.headers import Headers
+from scrapekit.http.body import Into, Spool
 from scrapekit.http.limit import Expired
 from scrapekit.http.redirect import REDIRECTS
 from scrapekit.http.stream import Stream
@@ -48,18 +50,23 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. ``body`` has its content codings taken off; ``wire_bytes`` counts all that was received.
+    """What came back. ``content`` has its content codings taken off; ``wire_bytes`` counts all that was received.
 
     ``reused`` says whether the connection had served before.
     """
 
     status: int
     headers: Headers
-    body: bytes
+    content: Content | bytes
     version: str
     address: str
     wire_bytes: int
     reused: bool
+
+    @property
+    def body(self) -> bytes:
+        """The content, read."""
+        return self.content if isinstance(self.content, bytes) else self.content.read()
 
 
 class Connection:
@@ -104,16 +111,19 @@ class Connection:
         request: bytes,
         *,
         terms: Terms,
+        spool: Spool,
         on_sent: Callable[[], Awaitable[None]] | None = None,
+        into: Into | None = None,
     ) -> Reply:
         """Send a request's bytes and give the answer; afterwards the connection is idle or closed.
 
-        ``on_sent`` is awaited as soon as the first byte was handed to the system. Raises FetchTimeout, ConnectFailed,
-        BadResponse or TooLarge; ``reused`` is set on an error only where the connection had served before, was cut,
-        and no byte of the answer had come: that one may be put back without counting.
+        ``on_sent`` is awaited as soon as the first byte was handed to the system; the body goes to ``spool``, unless
+        ``into`` has another place for it. Raises FetchTimeout, ConnectFailed, BadResponse, TooLarge or NotStored;
+        ``reused`` is set on an error only where the connection had served before, was cut, and no byte of the answer
+        had come: that one may be put back without counting.
         """
         self._become(State.BUSY)
-        talk = Talk(self._stream, method, terms, on_sent)
+        talk = Talk(self._stream, method, terms, on_sent, spool=spool, into=into)
         try:
             await talk.play(request)
             reply = self._reply(talk)
@@ -138,7 +148,7 @@ class Connection:
         if reused and head.status == 408 and not exchange.reusable:
             # The server gave up waiting on the idle connection just as we wrote (RFC 9110 §15.5.9).
             raise ConnectFailed("408 on an idle connection", phase="head")
-        return Reply(head.status, head.headers, talk.body, head.version, self.address, exchange.received, reused)
+        return Reply(head.status, head.headers, talk.content, head.version, self.address, exchange.received, reused)
 
     def _despite(self, error: FetchError | OSError | Expired, talk: Talk) -> Reply:
         """The reply that stands in spite of the error, or the error with its facts.
@@ -147,7 +157,7 @@ class Connection:
         """
         exchange = talk.exchange
         if exchange.head is not None and exchange.head.status in REDIRECTS and "location" in exchange.head.headers:
-            talk.body = b""
+            talk.content = b""
             return self._reply(talk)
         failure = translated(error, talk)
         failure.address, failure.sent = self.address, talk.sent > 0

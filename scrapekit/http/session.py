@@ -176,7 +176,7 @@ class Session:
             request,
             reply.status,
             reply.headers,
-            reply.body,
+            reply.content,
             elapsed=elapsed,
             history=history,
             address=reply.address,

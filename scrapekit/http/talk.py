@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from scrapekit.content import Content
 from scrapekit.errors import BadResponse, ConnectFailed, FetchError, FetchTimeout
-from scrapekit.http.decoding import Decoder, codings
-from scrapekit.http.exchange import Exchange, Head
+from scrapekit.http.body import Intake, Into, Spool
+from scrapekit.http.exchange import Exchange
 from scrapekit.http.limit import Expired, Limit
+from scrapekit.http.pace import paced
 from scrapekit.http.stream import Stream
 from scrapekit.http.terms import Terms
 
@@ -21,26 +23,43 @@ READ: Final = 65536  # bytes asked for at once
 class Talk:
     """One exchange on a stream: send, read, decode, each stage with its deadline."""
 
-    __slots__ = ("_decoder", "_on_sent", "_pieces", "_stream", "_terms", "body", "exchange", "sent", "wrote")
+    __slots__ = ("_intake", "_into", "_on_sent", "_spool", "_stream", "_terms", "content", "exchange", "sent", "wrote")
 
     def __init__(
-        self, stream: Stream, method: str, terms: Terms, on_sent: Callable[[], Awaitable[None]] | None
+        self,
+        stream: Stream,
+        method: str,
+        terms: Terms,
+        on_sent: Callable[[], Awaitable[None]] | None,
+        *,
+        spool: Spool,
+        into: Into | None = None,
     ) -> None:
         self._stream, self._on_sent, self._terms = stream, on_sent, terms
+        self._spool, self._into = spool, into
         self.exchange = Exchange(method, terms.sizes)
         self.sent = 0
         self.wrote = False  # the whole request is out
-        self.body = b""
-        self._decoder: Decoder | None = None
-        self._pieces: list[bytes] = []
+        self.content: Content | bytes = b""
+        self._intake: Intake | None = None
 
     @property
     def phase(self) -> str:
         return self.exchange.phase if self.wrote else "send"
 
     async def play(self, request: bytes) -> None:
-        """The whole exchange; ``body`` and ``exchange.head`` hold what came of it."""
-        stream, exchange, deadlines = self._stream, self.exchange, self._terms.deadlines
+        """The whole exchange; ``content`` and ``exchange.head`` hold what came of it."""
+        try:
+            await self._play(request)
+            if self._intake is not None:
+                self.content = await self._intake.finish()
+        except BaseException:
+            if self._intake is not None:
+                self._intake.drop()
+            raise
+
+    async def _play(self, request: bytes) -> None:
+        stream, deadlines = self._stream, self._terms.deadlines
         async with Limit(min(deadlines.first_byte, deadlines.total)) as limit:
             self.sent = await stream.write(request)
             if self._on_sent is not None:
@@ -49,13 +68,29 @@ class Talk:
                 await self._write_rest(request)
             self.wrote = True
             self._take(await stream.read(READ))
-        if not exchange.done:
-            async with Limit(deadlines.total, since=limit.start):
-                while not exchange.done:
-                    self._take(await stream.read(READ))
-        if self._decoder is not None:
-            self._decoder.finish()
-        self.body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        if not self.exchange.done:
+            await paced(self, deadlines, limit.start)
+
+    # What ``paced`` asks of an answer that comes by and by.
+
+    @property
+    def done(self) -> bool:
+        return self.exchange.done
+
+    @property
+    def size(self) -> int:
+        return self.exchange.size
+
+    @property
+    def full(self) -> bool:
+        return self._intake is not None and self._intake.full
+
+    async def more(self) -> None:
+        self._take(await self._stream.read(READ))
+
+    async def empty(self) -> None:
+        if self._intake is not None:
+            await self._intake.empty()
 
     async def _write_rest(self, request: bytes) -> None:
         try:
@@ -69,24 +104,13 @@ class Talk:
         """What the peer sent; b"" for its end."""
         exchange = self.exchange
         exchange.feed(data)
+        if self._intake is None:
+            if exchange.head is None:
+                return
+            self._intake = Intake(exchange.head, self._terms, self._spool, self._into)
         body = exchange.take()
-        if not body:
-            return
-        if not self._pieces and self._decoder is None:
-            self._decoder = _decoder(exchange.head, self._terms.sizes.max_size)
-        if self._decoder is None:
-            self._pieces.append(body)
-        else:
-            self._pieces.extend(self._decoder.feed(body))
-
-
-def _decoder(head: Head | None, limit: int) -> Decoder | None:
-    assert head is not None
-    packed = head.headers.get("content-encoding")
-    if not packed:
-        return None
-    names = codings(",".join(head.headers.get_all("content-encoding")))
-    return Decoder(names, limit=limit) if names else None
+        if body:
+            self._intake.feed(body)
 
 
 def translated(error: FetchError | OSError | Expired, talk: Talk) -> FetchError:

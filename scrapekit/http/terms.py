@@ -85,8 +85,9 @@ DIRECT: Final = Way()
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """All of it, for one request."""
+    """All of it, for one request. With ``to_file`` the body of a good answer goes to a file as it comes."""
 
     deadlines: Deadlines = Deadlines()
     sizes: Sizes = Sizes()
     way: Way = DIRECT
+    to_file: bool = False

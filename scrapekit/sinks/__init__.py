@@ -13,8 +13,10 @@ from scrapekit.sinks.jsonlines import JsonLinesSink
 from scrapekit.sinks.kept import Kept, keep, rejected
 from scrapekit.sinks.memory import ListSink
 from scrapekit.sinks.opening import STDOUT, check_target, check_targets, open_sink
+from scrapekit.sinks.parquetfile import ParquetSink
 from scrapekit.sinks.runs import HOME, RunFolder
 from scrapekit.sinks.sink import Sink, write_all, write_each
+from scrapekit.sinks.sqlitefile import SQLiteSink
 from scrapekit.sinks.stdout import StdoutSink
 
 __all__ = [
@@ -25,7 +27,9 @@ __all__ = [
     "JsonLinesSink",
     "Kept",
     "ListSink",
+    "ParquetSink",
     "RunFolder",
+    "SQLiteSink",
     "Sink",
     "StdoutSink",
     "check_target",

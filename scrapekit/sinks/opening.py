@@ -10,7 +10,9 @@ from scrapekit.errors import ConfigError, SinkShort
 from scrapekit.sinks.csvfile import CsvSink
 from scrapekit.sinks.jsonarray import JsonArraySink
 from scrapekit.sinks.jsonlines import JsonLinesSink
+from scrapekit.sinks.parquetfile import ParquetSink, check_installed, part_of
 from scrapekit.sinks.sink import Sink
+from scrapekit.sinks.sqlitefile import SQLiteSink
 from scrapekit.sinks.stdout import StdoutSink
 
 #: What stands for standard output.
@@ -27,6 +29,9 @@ _BY_ENDING: Final[Mapping[str, Callable[..., _FileSink]]] = {
     ".ndjson": JsonLinesSink,
     ".json": JsonArraySink,
     ".csv": CsvSink,
+    ".sqlite": SQLiteSink,
+    ".db": SQLiteSink,
+    ".parquet": ParquetSink,
 }
 
 
@@ -43,7 +48,7 @@ def open_sink(
         return StdoutSink()
     path = Path(target)
     check_target(path, overwrite=overwrite or resume_at is not None, append=append)
-    found = path.exists() and not overwrite
+    found = _stands(path) and not overwrite
     if resume_at is not None and not found:
         raise SinkShort("is not there any more", file=path)
     try:
@@ -71,6 +76,9 @@ def check_target(target: str | Path, *, overwrite: bool = False, append: bool = 
     _check_ending(path)
     try:
         _check_place(path, free=overwrite or append)
+        if not overwrite and _is_parquet(path) and part_of(path).exists():
+            hint = "resume that run; or --overwrite removes it"
+            raise ConfigError(f"{part_of(path).name} is left of a run that was killed", file=path, hint=hint)
     except OSError as error:
         raise _unopened(path, error) from error
 
@@ -80,6 +88,8 @@ def _check_ending(path: Path) -> None:
         known = ", ".join(_BY_ENDING)
         what = f"the ending {path.suffix!r} is not known" if path.suffix else "has no ending that tells the format"
         raise ConfigError(what, file=path, hint=f"known are {known}, and - for standard output")
+    if _is_parquet(path):
+        check_installed(path)
 
 
 def _check_place(path: Path, *, free: bool) -> None:
@@ -105,6 +115,15 @@ def check_targets(targets: Iterable[str | Path], *, overwrite: bool = False, app
         if place in seen:
             raise ConfigError("is named twice", file=target)
         seen.add(place)
+
+
+def _is_parquet(path: Path) -> bool:
+    return _BY_ENDING.get(path.suffix.lower()) is ParquetSink
+
+
+def _stands(path: Path) -> bool:
+    """Whether there is something to go on with."""
+    return path.exists() or (_is_parquet(path) and part_of(path).exists())
 
 
 def _unopened(path: Path, error: OSError) -> ConfigError:

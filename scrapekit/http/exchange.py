@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import h11
+from h11._readers import ChunkedReader
 
 from scrapekit.errors import BadResponse, TooLarge
 from scrapekit.headers import Headers
@@ -152,9 +153,22 @@ class Exchange:
                 self._begin_again()
                 return
             else:
-                if self.head is None and self.received > self._sizes.max_head:
-                    raise TooLarge(f"a head of more than {self._sizes.max_head} bytes", phase="head")
+                self._check_waiting()
                 return
+
+    def _check_waiting(self) -> None:
+        """Refuse what the engine would wait for in vain: more of a head or of a chunk than may be, or CR before LF."""
+        if self.head is None:
+            if self.received > self._sizes.max_head:
+                raise TooLarge(f"a head of more than {self._sizes.max_head} bytes", phase="head")
+            return
+        reader = self._engine._reader  # the engine tells a chunk's size only when bytes of it are here
+        if type(reader) is not ChunkedReader or reader._reading_trailer:
+            return
+        if self.size + reader._bytes_in_chunk > self._sizes.max_size:
+            raise TooLarge(f"a chunk of {reader._bytes_in_chunk} bytes, beyond {self._sizes.max_size} in all")
+        if not reader._bytes_in_chunk and b"\n" in self._engine.trailing_data[0]:
+            raise BadResponse("a chunk's size ends in a bare LF", phase="body")
 
     def _take_body(self, data: bytearray) -> None:
         self.size += len(data)

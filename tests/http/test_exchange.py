@@ -60,7 +60,7 @@ SCENARIOS = {
     ),
     "B07": (bodied(b"Transfer-Encoding: gzip, chunked", b"4\r\n\x1f\x8b..\r\n0\r\n\r\n"), BadResponse),
     "B08": (bodied(b"Transfer-Encoding: identity"), BadResponse),
-    "B09": (CHUNKED + b"10000000000000004\r\ngood\r\n0\r\n\r\n", BadResponse),
+    "B09": (CHUNKED + b"10000000000000004\r\ngood\r\n0\r\n\r\n", TooLarge),
     "B11": (CHUNKED + b"4\r\ngood\r\n0\r\nSet-Cookie: a=1\r\nContent-Encoding: gzip\r\n\r\n", (200, b"good", True)),
     "B12": (CHUNKED + b"4\r\ngood\r\n", BadResponse),
     "B13": (CHUNKED + b"4\ngood\n0\n\n", BadResponse),

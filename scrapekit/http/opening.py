@@ -8,13 +8,17 @@ Raises FetchError subclasses with phase and address set.
 
 from __future__ import annotations
 
-from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout
+from collections.abc import Sequence
+
+from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout, PrivateAddress
+from scrapekit.http.address import Address
 from scrapekit.http.dialer import Dial, Secure, dial_tcp
 from scrapekit.http.limit import Expired, Limit
 from scrapekit.http.resolver import Names
 from scrapekit.http.stream import Stream
 from scrapekit.http.terms import Terms, Trust, Way
 from scrapekit.http.tls import TLS
+from scrapekit.private import is_private
 from scrapekit.url import Parts
 
 
@@ -32,9 +36,12 @@ class Opener:
     async def open(self, parts: Parts, terms: Terms) -> Stream:
         """A stream to the origin of a URL.
 
-        Raises ResolveFailed, ConnectFailed, TLSFailed, or FetchTimeout whose phase is resolve, connect or tls.
+        Raises ResolveFailed, PrivateAddress, ConnectFailed, TLSFailed, or FetchTimeout whose phase is resolve, connect
+        or tls.
         """
         addresses = await self._resolver.resolve(parts.hostname, parts.port)
+        if not terms.way.private:
+            addresses = outside(addresses, parts.hostname)
         stream: Stream | None = None
         try:
             async with Limit(terms.deadlines.connect):
@@ -62,3 +69,15 @@ class Opener:
         if kind not in self._ways:
             self._ways[kind] = TLS(way.trust, http2=way.http2).secure
         return self._ways[kind]
+
+
+def outside(addresses: Sequence[Address], hostname: str) -> tuple[Address, ...]:
+    """Those of a name's addresses that are on the open net. Raises PrivateAddress if none is.
+
+    What comes out is what is connected to: a name that is looked up once more to be checked may answer otherwise.
+    """
+    public = tuple(address for address in addresses if not is_private(address.ip))
+    if public:
+        return public
+    leave = f'if it is yours: [hosts."{hostname}"] allow_private = true'
+    raise PrivateAddress(f"{hostname} is at {addresses[0].ip} ({leave})", address=str(addresses[0]))

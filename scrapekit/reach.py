@@ -1,0 +1,93 @@
+"""Who may lead a crawl to private addresses: nobody from outside, and whoever set the crawl up.
+
+Two questions, for there are two ways in. By spelling, a link or a redirect to ``http://10.0.0.1/``: it is refused
+unless the host that leads there is private itself, or the target is open. By name, ``http://rebound.example/`` whose
+address turns out to be 10.0.0.1: whoever connects asks ``may_be_private``, and leaves such addresses alone.
+
+Open are hosts that a start request names by their address, hosts in ``[resolve]``, and those with ``allow_private``. A
+name that the system's resolver puts at a private address is not, also where a start request has it: what it stands for
+is not ours to say.
+
+Pure. Takes canonical hosts and URLs only, so that every spelling of an address is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from scrapekit.private import is_private, is_private_host
+from scrapekit.tables import Address
+from scrapekit.url import host_of, split, split_host
+
+#: Of so many hosts is remembered whether they are spelt as private addresses; asked for each link.
+HOSTS: Final = 10_000
+
+
+class Leave(Protocol):
+    """What the settings say of a host."""
+
+    @property
+    def allow_private(self) -> bool: ...
+
+
+class Reach:
+    """What one crawl may reach. ``static`` gives a name's address in ``[resolve]``, by name and port."""
+
+    def __init__(self, *, limits_for: Callable[[str], Leave], static: Callable[[str, int], Address | None]) -> None:
+        self._limits_for, self._static = limits_for, static
+        self._started: set[str] = set()
+        self._spelt: dict[str, bool] = {}
+
+    def __repr__(self) -> str:
+        return f"<Reach {len(self._started)} private hosts asked for>"
+
+    def start(self, host: str) -> None:
+        """A start request asks for this host."""
+        if self._is_spelt(host):
+            self._started.add(host)
+
+    def refuses(self, host: str, source: str | None) -> bool:
+        """Whether something at the host ``source``, a page or a redirect, may not lead to a host.
+
+        None is for a start request, which nothing led to.
+        """
+        if source is None or not self._is_spelt(host):
+            return False
+        return not (self._is_open(host) or self._is_private(source))
+
+    def refuses_hop(self, target: str, source: str) -> bool:
+        """The same of canonical URLs: whether an answer from ``source`` may not lead to ``target``."""
+        return self.refuses(host_of(target), host_of(source))
+
+    def may_be_private(self, url: str) -> bool:
+        """Whether the connection for a canonical URL may be to a private address.
+
+        A host that is spelt so was let in, or its URL would not be here.
+        """
+        parts = split(url)
+        return (
+            self._is_spelt(parts.host)
+            or self._limits_for(parts.host).allow_private
+            or self._static(parts.hostname, parts.port) is not None
+        )
+
+    def _is_open(self, host: str) -> bool:
+        return host in self._started or self._limits_for(host).allow_private or bool(self._named(host))
+
+    def _is_private(self, host: str) -> bool:
+        return self._is_spelt(host) or any(is_private(address.ip) for address in self._named(host))
+
+    def _named(self, host: str) -> list[Address]:
+        """What ``[resolve]`` says of a host; without a port it may be either of the two default ones."""
+        name, port = split_host(host)
+        found = [self._static(name, each) for each in ((port,) if port else (80, 443))]
+        return [address for address in found if address is not None]
+
+    def _is_spelt(self, host: str) -> bool:
+        known = self._spelt.get(host)
+        if known is None:
+            if len(self._spelt) >= HOSTS:
+                self._spelt.clear()
+            known = self._spelt[host] = is_private_host(split_host(host)[0])
+        return known

@@ -17,6 +17,7 @@
         HostDown             it has not answered for so long that it is given up
         TLSFailed            which check failed; not tried again
         ProxyFailed          the proxy, not the site
+          ProxyLocked          it wants credentials that it does not get
         FetchTimeout         a deadline passed
         BadResponse          the peer broke HTTP
           TooLarge             a size limit
@@ -192,9 +193,22 @@ class TLSFailed(FetchError):
 
 
 class ProxyFailed(FetchError):
-    """The proxy failed, not the site."""
+    """The proxy failed, not the site.
+
+    ``refused`` is set where it works, but gives no way to this site; it may well have one to others.
+    """
 
     phase, label = "connect", "proxy"
+
+    def __init__(self, detail: str, *, refused: bool = False, **facts: Any) -> None:
+        self.refused = refused
+        super().__init__(detail, **facts)
+
+
+class ProxyLocked(ProxyFailed):
+    """The proxy wants credentials (407, or SOCKS5's like), or does not accept those it got; not tried again."""
+
+    phase, label = "head", "proxy locked"
 
 
 class FetchTimeout(FetchError):

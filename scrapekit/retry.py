@@ -14,6 +14,7 @@ from scrapekit.errors import (
     FetchError,
     FetchTimeout,
     ProxyFailed,
+    ProxyLocked,
     ResolveFailed,
 )
 
@@ -34,6 +35,7 @@ RETRY: Final[Mapping[type[FetchError] | int, Retry]] = {
     ConnectFailed:  Retry(2,     10.0),
     ResolveFailed:  Retry(1,     30.0),
     ProxyFailed:    Retry(2,     10.0),
+    ProxyLocked:    _NEVER,
     408:            Retry(2,      5.0),
     429:            Retry(3,     60.0),
     500:            Retry(2,     10.0),

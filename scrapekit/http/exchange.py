@@ -123,6 +123,12 @@ class Exchange:
         headers = self.head.headers
         return "transfer-encoding" in headers and "content-length" in headers
 
+    @property
+    def left_over(self) -> bytes:
+        """What came after the answer, or after a head that ends HTTP on this connection, as a tunnel's does."""
+        data: bytes = self._engine.trailing_data[0]
+        return data
+
     def _opening(self, data: bytes) -> bytes:
         """The first bytes of a head, without empty lines before it; none while they are too few to judge.
 

@@ -6,10 +6,13 @@ to the next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
+from scrapekit.proxies import Proxy
 from scrapekit.tables import MAX_FIELDS, MAX_HEAD, MAX_INTERIM
+
+__all__ = ["DIRECT", "MAX_SIZE", "Deadlines", "Proxy", "Sizes", "Terms", "Trust", "Way"]
 
 #: Bytes of a body, as sent and as inflated.
 MAX_SIZE: Final = 32 * 1024 * 1024
@@ -39,22 +42,6 @@ class Sizes:
     max_head: int = MAX_HEAD
     max_fields: int = MAX_FIELDS
     max_interim: int = MAX_INTERIM
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """Whom to go through: ``scheme`` is http, https, socks5 or socks5h (the proxy looks names up)."""
-
-    scheme: str
-    host: str
-    port: int
-    username: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-
-    def __str__(self) -> str:
-        """Without credentials, for logs and errors."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

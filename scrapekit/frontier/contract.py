@@ -62,9 +62,9 @@ class Ended:
     """The outcome of one row, with its reason, such as ``status 404`` or ``offsite``.
 
     ``items`` is how many of the batch's items its callback gave; the items of a batch stand in the order of its
-    outcomes. A durable backend archives with each outcome ``items`` and its ``place``: how many items the run had written
-    before them (in this and in former commits, those of failed requests among them). So a later run finds a page's items:
-    lines ``place`` to ``place + items`` of ``items.jsonl``.
+    outcomes. A durable backend archives with each outcome ``items`` and its ``place``: how many items the run had
+    written before them, in this and in former commits, those of failed requests among them. So a later run finds a
+    page's items: lines ``place`` to ``place + items`` of ``items.jsonl``.
     """
 
     row: Row

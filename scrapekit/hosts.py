@@ -7,7 +7,7 @@ in.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -150,6 +150,16 @@ class Heard:
 UNHEARD: Final = Heard()
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A send of a process that was killed: when it was to go, when it went (if it did), and what came back by when."""
+
+    at: float
+    sent: float | None
+    ended: float | None
+    heard: Heard = UNHEARD
+
+
 class Host:
     """One leased host.
 
@@ -253,6 +263,14 @@ class Host:
         self.reckon()
         return before != (self.throttle.resting, self.circuit.opens_at)
 
+    def relive(self, past: Iterable[Past]) -> None:
+        """Take in what a killed process sent and heard after it had last said how this host stands."""
+        for each in past:
+            if each.sent is not None and each.sent > self.last_sent:
+                self.sent(each.sent)
+            if each.ended is not None:
+                self.heard(each.ended, began=each.at, sent=each.sent, heard=each.heard)
+
     def _slow_down(self) -> None:
         """A pause that has grown holds from the last send on."""
         pause = self.throttle.pause()
@@ -327,7 +345,7 @@ class Host:
             "throttle": self.throttle.to_state(),
             "circuit": self.circuit.to_state(),
             "budget": self.budget.to_state(),
-            "origins": self.origins,
+            "origins": dict(self.origins),
             "last_sent": self.last_sent,
         }
         return HostState(self.opens_at, self.rule, memory)

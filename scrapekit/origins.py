@@ -76,7 +76,7 @@ class Origin:
 
     def learn(self, status: int, body: bytes, now: float) -> None:
         """Take the final answer of a request for the file."""
-        self.status, self.body, self.fetched, self.recorded = status, body[:MAX_BODY], now, False
+        self.status, self.body, self.fetched, self.recorded, self.digest = status, body[:MAX_BODY], now, False, ""
         self.rules = robots.parse(body) if 200 <= status < 300 else ALLOW_ALL
         self.expires, self.stale_at, self.error = now + MAX_AGE, now + STALE, None
 

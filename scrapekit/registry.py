@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count, islice
 from random import random
 from typing import Final
@@ -24,7 +24,7 @@ from typing import Final
 from scrapekit.directives import NO_USES, Uses
 from scrapekit.errors import FetchError
 from scrapekit.frontier import HostState, Lease, Outcome, Row, Want
-from scrapekit.hosts import Group, Heard, Host, Refused, Turn
+from scrapekit.hosts import Group, Heard, Host, Past, Refused, Turn
 from scrapekit.line import Line
 from scrapekit.origins import Origin
 from scrapekit.request import Request
@@ -42,6 +42,7 @@ SOME: Final = 1000
 RETRY_RULE: Final = "retry"
 #: So many addresses and domains are remembered before those at which nothing goes on are forgotten.
 MAX_GROUPS: Final = 10_000
+_NO_PAST: Final[Mapping[str, Sequence[Past]]] = {}
 
 
 class HostRegistry:
@@ -49,7 +50,8 @@ class HostRegistry:
 
     ``limits_for`` gives a host's limits, ``agent`` is our robots.txt token. Of a URL, ``address_of`` gives the address
     (an empty one if there is none, None if the name must be looked up first), and ``has_idle`` says whether a
-    connection is open. ``each`` is the size of a window.
+    connection is open. ``each`` is the size of a window. ``past`` is what a killed process sent to hosts, and heard,
+    beyond what their states tell.
 
     Whoever takes turns also empties ``refused`` (rows that may not go, with the reason) and ``unresolved`` (hosts whose
     name must be looked up first, with a URL of theirs).
@@ -64,9 +66,10 @@ class HostRegistry:
         has_idle: Callable[[str], bool],
         each: int,
         random: Callable[[], float] = random,
+        past: Mapping[str, Sequence[Past]] = _NO_PAST,
     ) -> None:
         self._limits_for, self._agent, self._each, self._random = limits_for, agent, each, random
-        self._address_of, self._has_idle = address_of, has_idle
+        self._address_of, self._has_idle, self._past = address_of, has_idle, dict(past)
         self._hosts: dict[str, Host] = {}
         self._groups: dict[str, Group] = {}
         self._max_groups = MAX_GROUPS
@@ -78,6 +81,7 @@ class HostRegistry:
         self._strays: dict[str, list[tuple[Row, Origin]]] = {}  # errands at hosts that are not leased yet
         self._calls = False  # for such a host, since it was last asked for
         self._notable: dict[str, Host] = {}  # those that must be remembered as they stand
+        self._touched: dict[str, Host] = {}  # those that were sent something, or heard of, since they were last asked of
         self.refused: deque[Refused] = deque()
         self.unresolved: deque[tuple[str, str]] = deque()
 
@@ -95,6 +99,7 @@ class HostRegistry:
     def add(self, lease: Lease, now: float) -> None:
         """Take a leased host onto the workbench, with the state that it was left with."""
         host = self._hosts[lease.host] = Host(lease, self._limits_for(lease.host), random=self._random)
+        host.relive(self._past.pop(lease.host, ()))
         host.learn(self._agent, now)
         for row in lease.rows:
             host.held.add(row.id)
@@ -158,6 +163,12 @@ class HostRegistry:
         self._notable.clear()
         return states
 
+    def touched(self) -> dict[str, HostState]:
+        """How hosts stand with which something went on since this was last asked."""
+        states = {name: host.state() for name, host in self._touched.items()}
+        self._touched.clear()
+        return states
+
     def release_idle(self) -> dict[str, HostState]:
         """Take the hosts that have nothing left off the workbench, with the state that they are left in."""
         idle = dict(self._idle)
@@ -216,6 +227,7 @@ class HostRegistry:
 
     def _went(self, turn: Turn, now: float) -> None:
         turn.host.sent(now)
+        self._touched[turn.host.name] = turn.host
         for group in turn.groups:
             group.last_sent = now
             group.counts_until = max(group.counts_until, now + turn.host.throttle.pause().seconds)
@@ -228,6 +240,7 @@ class HostRegistry:
         sent = turn.sent_at
         if sent is None:
             self._went(turn, now)
+        self._touched[turn.host.name] = turn.host
         if turn.host.heard(now, began=turn.at, sent=sent, heard=heard):
             self._notable[turn.host.name] = turn.host
         self._give_back(turn, now)
@@ -288,7 +301,7 @@ class HostRegistry:
         rows, host = origin.unpark(), self._hosts.get(host_of(origin.name))
         if host is None:  # it had nothing left; what the origin knows is in the state that it was left in
             return
-        self._notable[host.name] = host
+        self._notable[host.name] = self._touched[host.name] = host
         for beyond in host.learn(self._agent, now):
             log.warning(
                 "%s asks for a %s of %g s, which counts as max_crawl_delay", host.name, beyond.rule, beyond.seconds
@@ -475,7 +488,7 @@ class HostRegistry:
         del self._hosts[host.name]
         self._line.remove(host)
         self._line.give_way(host)
-        for places in (self._hungry, self._idle, self._notable):
+        for places in (self._hungry, self._idle, self._notable, self._touched):
             places.pop(host.name, None)
 
     def _put_again(self, host: Host, row: Row, origin: Origin | None, now: float) -> None:

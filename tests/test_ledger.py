@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scrapekit.config import Settings
 from scrapekit.errors import ConfigError, SinkError
 from scrapekit.headers import Headers
-from scrapekit.ledger import FILE_NAME, IGNORED, Kind, Ledger, digest, read, writer
+from scrapekit.ledger import FILE_NAME, IGNORED, Kind, Ledger, aftermath, digest, read, writer
 
 T = 1_753_000_000.123456
 WHO: dict[str, Any] = {"spider": "shop", "agent": "bot", "user_agent": "bot (+https://bot.test)"}
@@ -381,3 +381,55 @@ def test_ignored_is_a_word_like_any_other(tmp_path: Path) -> None:
     assert read(tmp_path).sends[0].digest == IGNORED
     assert json.loads(lines(tmp_path)[-1])[0] == "page"
     ledger.close()
+
+
+# ---- what a resumed run reads ----
+
+
+def append(folder: Path, torn: bytes) -> None:
+    with (folder / FILE_NAME).open("ab") as file:
+        file.write(torn)
+
+
+def late(folder: Path, position: int) -> list[tuple[int, int, bool]]:
+    return [(send.row, send.status, send.end is not None) for send in aftermath(folder, position)]
+
+
+def test_what_was_not_over_at_a_place_is_found_and_nothing_else(tmp_path: Path) -> None:
+    ledger = opened(tmp_path)
+    done, out, other = (send(ledger, row, f"https://{host}.test/x") for row, host in enumerate("abc", 1))
+    ledger.ended(done, now=T + 1, status=200)
+    place = ledger.size
+    assert late(tmp_path, place) == [(2, 0, False), (3, 0, False)]
+    ledger.ended(out, now=T + 2, status=429, headers=Headers({"Retry-After": "9"}))
+    send(ledger, 4, "https://a.test/last", now=T + 3)
+    assert late(tmp_path, place) == [(2, 429, True), (3, 0, False), (4, 0, False)]
+    assert aftermath(tmp_path, place)[0].asked == {"retry-after": "9"}
+    assert [send.url for send in aftermath(tmp_path, place)][::2] == ["https://b.test/x", "https://a.test/last"]
+    assert late(tmp_path, 0) == [(1, 200, True), (2, 429, True), (3, 0, False), (4, 0, False)]
+    assert other.row == 3
+
+
+def test_a_place_in_an_earlier_process_is_read_on_through_the_later_ones(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    send(first, 1)
+    place = first.size
+    send(first, 2)
+    first.close()
+    append(tmp_path, b'["page",9,12')  # torn by the kill
+    second = opened(tmp_path, T + 60)
+    send(second, 3, now=T + 61)
+    second.close()
+    assert [(send.row, send.at) for send in aftermath(tmp_path, place)] == [(1, T), (2, T), (3, T + 61)]
+    assert [send.row for send in aftermath(tmp_path, second.size)] == [3]
+
+
+def test_a_ledger_that_is_not_there_or_was_changed_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        aftermath(tmp_path, 0)
+    ledger = opened(tmp_path)
+    send(ledger)
+    append(tmp_path, b"rubbish]\n")
+    send(ledger, 2)
+    with pytest.raises(ConfigError, match="is not a ledger's line"):
+        aftermath(tmp_path, 0)

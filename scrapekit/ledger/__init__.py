@@ -7,6 +7,7 @@ it, each once. So anybody can check afterwards that the rules were kept (``scrap
 
 from __future__ import annotations
 
+from scrapekit.ledger.aftermath import aftermath
 from scrapekit.ledger.reader import Account, read
 from scrapekit.ledger.records import IGNORED, Kind, Refusal, RobotsCopy, RunStart, Send, SettingsChange
 from scrapekit.ledger.writer import FILE_NAME, Handle, Ledger, digest
@@ -23,6 +24,7 @@ __all__ = [
     "RunStart",
     "Send",
     "SettingsChange",
+    "aftermath",
     "digest",
     "read",
 ]

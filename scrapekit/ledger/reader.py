@@ -55,21 +55,21 @@ def read(folder: Path) -> Account:
     """Read the ledger in a run's folder. Raises ConfigError with file and line if it is not there, or not whole."""
     path = folder / FILE_NAME
     account = Account(folder)
-    reader = _Reader(account)
+    reader = Reader(account)
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 reader.take(number, line)
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
-    except _Damaged as damage:
+    except Damaged as damage:
         raise ConfigError(f"is not a ledger's line: {damage}", file=path, line=damage.line) from None
     if not account.runs:
         raise ConfigError("holds no run", file=path)
     return account
 
 
-class _Damaged(Exception):
+class Damaged(Exception):
     """A line that is not what a writer would have written."""
 
     def __init__(self, line: int, why: str) -> None:
@@ -77,7 +77,7 @@ class _Damaged(Exception):
         super().__init__(why)
 
 
-class _Reader:
+class Reader:
     """Takes the lines one by one. ``bad`` is the latest one that could not be read, until it is known why."""
 
     def __init__(self, account: Account) -> None:
@@ -85,7 +85,7 @@ class _Reader:
         self._base = 0
         self._words: dict[int, str] = {}
         self._out: dict[int, Send] = {}
-        self._torn: _Damaged | None = None
+        self._torn: Damaged | None = None
         self._by_tag: Mapping[str, Callable[..., None]] = {
             "run": self._run,
             "settings": self._settings,
@@ -98,27 +98,27 @@ class _Reader:
         }
 
     def take(self, number: int, line: bytes) -> None:
-        """The next line. Raises _Damaged for the one before, if that should have been whole."""
+        """The next line. Raises Damaged for the one before, if that should have been whole."""
         if self._torn is not None and not line.startswith(b'["run",'):
             raise self._torn
         self._torn = None
         try:
             if not line.endswith(b"]\n"):
-                raise _Damaged(number, "it is cut short")
+                raise Damaged(number, "it is cut short")
             tag, *fields = json.loads(line)
             self._by_tag[tag](number, *fields)
-        except _Damaged as damage:
+        except Damaged as damage:
             self._tear(damage)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            self._tear(_Damaged(number, f"{type(error).__name__}: {error}"))
+            self._tear(Damaged(number, f"{type(error).__name__}: {error}"))
 
-    def _tear(self, damage: _Damaged) -> None:
+    def _tear(self, damage: Damaged) -> None:
         self._torn = damage
         self._account.torn.append(damage.line)
 
     def _run(self, seq: int, at: int, facts: dict[str, Any]) -> None:
         if facts["format"] != FORMAT:
-            raise _Damaged(seq, f"of format {facts['format']!r}, and this version reads {FORMAT}")
+            raise Damaged(seq, f"of format {facts['format']!r}, and this version reads {FORMAT}")
         self._base = at
         self._words, self._out = {0: ""}, {}
         who = facts["spider"], facts["agent"], facts["user_agent"], facts["version"]

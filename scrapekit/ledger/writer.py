@@ -78,6 +78,8 @@ class Ledger:
         self._error: SinkError | None = None
         self._base = round(now * 1e6)
         self._file = self._open()
+        #: How many bytes it has, what other processes wrote before included.
+        self.size = os.fstat(self._file).st_size
         who = {"spider": spider, "agent": agent, "user_agent": user_agent}
         facts = {"format": FORMAT, **who, "version": VERSION}
         self._put(f'["run",{self._base},{_json(facts)}]\n')
@@ -234,6 +236,7 @@ class Ledger:
             written = os.write(self._file, data)
             while written < len(data):  # the disk fills up: the next one says so
                 written += os.write(self._file, data[written:])
+            self.size += written
         except OSError as error:
             self._error = self._failure(error)
             raise self._error from error

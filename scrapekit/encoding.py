@@ -81,10 +81,7 @@ def _guess(body: bytes, content_type: str | None) -> str:
 
 def _late(body: bytes, content_type: str | None) -> str | None:
     """What a page says of itself further down; many old pages put a long script before their <meta>."""
-    head = body[:LATE]
-    if b"charset" in head[PRESCAN:].lower():
-        return _said_by(head, content_type)
-    return None
+    return _said_by(body[:LATE], content_type) if len(body) > PRESCAN else None
 
 
 def _mostly_utf8(body: bytes) -> bool:

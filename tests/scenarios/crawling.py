@@ -20,13 +20,15 @@ class Visit(Spider):
 
     def __init__(self, urls: Sequence[str | Request], *, follow: bool = False) -> None:
         self.urls, self.follow = urls, follow
+        self.answers: list[Response] = []
         self.failures: list[Failure] = []
 
     def start(self) -> Iterator[str | Request]:
         return iter(self.urls)
 
     def parse(self, response: Response) -> Iterator[Any]:
-        yield {"url": response.url, "status": response.status, "body": response.body, "history": response.history}
+        self.answers.append(response)
+        yield {"url": response.url}
         if self.follow:
             yield from response.follow_all()
 
@@ -40,6 +42,7 @@ class Crawled:
 
     stats: Stats
     items: list[dict[str, Any]]
+    answers: list[Response]
     failures: list[Failure]
     seconds: float
 
@@ -53,11 +56,11 @@ class Crawled:
 
     @property
     def bodies(self) -> list[bytes]:
-        return [item["body"] for item in self.items]
+        return [response.body for response in self.answers]
 
     @property
     def urls(self) -> list[str]:
-        return [item["url"] for item in self.items]
+        return [response.url for response in self.answers]
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -71,7 +74,7 @@ async def crawl_of(
     made = spider(urls, follow=follow)
     settings = Settings().overridden([*SETS, *sets])
     stats, items = await crawl_async(made, settings, items=True, keep=False, **more)
-    return Crawled(stats, items, made.failures, stats.duration)
+    return Crawled(stats, items, made.answers, made.failures, stats.duration)
 
 
 def crawl_in_memory(

@@ -19,8 +19,9 @@ from scrapekit.http.dialer import Dial, Secure, dial_tcp
 from scrapekit.http.opening import Opener
 from scrapekit.http.outgoing import request_bytes
 from scrapekit.http.pool import IDLE_SECONDS, MAX_AGE, MAX_IDLE, Pool
+from scrapekit.http.proxying import blamed, forwarding, judged
 from scrapekit.http.resolver import Names
-from scrapekit.http.terms import DIRECT, Terms, Way
+from scrapekit.http.terms import DIRECT, Proxy, Terms, Way
 from scrapekit.url import Parts, origin_of, split
 
 
@@ -87,20 +88,23 @@ class Client:
         may be sent again without counting: the connection had served before and was cut before any byte of the answer.
         """
         parts = split(url)
+        relay = forwarding(terms.way, parts)
         try:
-            request = _request(method, parts, headers, body)
+            request = _request(method, parts, headers, body, relay)
             connection = await self._connection(url, parts, terms, fresh=fresh)
             try:
                 if may_go is not None and not may_go():
                     raise Overtaken("the host asked for a rest meanwhile", address=connection.address)
-                return await connection.ask(method, request, terms=terms, spool=self.spool, on_sent=on_sent, into=into)
+                reply = await connection.ask(method, request, terms=terms, spool=self.spool, on_sent=on_sent, into=into)
+                return reply if relay is None else judged(reply, relay)
             finally:
                 self.pool.give(connection)
                 if self.pool.closing:
                     await self._close_dropped()  # which waits for nobody
-        except FetchError as error:
+        except FetchError as caught:
+            error = caught if relay is None else blamed(caught, relay)
             error.url, error.host = url, parts.host
-            raise
+            raise error from None
 
     async def close(self) -> None:
         """Close what is idle; connections in use close when their exchange ends."""
@@ -120,8 +124,8 @@ class Client:
             await connection.close()
 
 
-def _request(method: str, parts: Parts, headers: Headers, body: bytes) -> bytes:
+def _request(method: str, parts: Parts, headers: Headers, body: bytes, relay: Proxy | None) -> bytes:
     try:
-        return request_bytes(method, parts.target, parts.host, headers, body)
+        return request_bytes(method, parts.target, parts.host, headers, body, relay=relay)
     except BadRequest as error:
         raise BadResponse(str(error), phase="send") from None

@@ -159,11 +159,10 @@ class Socks5:
         method = begun[1:2]
         if begun[0] != _VERSION:
             raise self._garbled(begun)
-        if method == SOCKS5AuthMethod.NO_ACCEPTABLE_METHODS and self._proxy.username:
+        refuses = method == SOCKS5AuthMethod.NO_ACCEPTABLE_METHODS
+        if refuses and self._proxy.username:
             raise locked(self._proxy, "it takes neither these credentials nor none")
-        if method == SOCKS5AuthMethod.NO_ACCEPTABLE_METHODS or (
-            method == _TAKES_PASSWORDS and not self._proxy.username
-        ):
+        if refuses or (method == _TAKES_PASSWORDS and not self._proxy.username):
             raise locked(self._proxy, _WANTS_CREDENTIALS)
         if method not in (SOCKS5AuthMethod.NO_AUTH_REQUIRED, _TAKES_PASSWORDS):
             raise self._garbled(begun)
@@ -223,7 +222,9 @@ def forwarding(way: Way, parts: Parts) -> Proxy | None:
 def judged(reply: Reply, proxy: Proxy) -> Reply:
     """The reply, if it is the site's. Raises ProxyFailed where it is the proxy's own."""
     if reply.status == _LOCKED or (reply.status >= 500 and _own_error(reply.headers)):
-        raise refused(proxy, reply.status, reply.headers, "the request")
+        error = refused(proxy, reply.status, reply.headers, "the request")
+        error.sent = reply.status != _LOCKED  # else the site has seen nothing of it
+        raise error
     return reply
 
 
@@ -252,9 +253,8 @@ def locked(proxy: Proxy, why: str) -> ProxyLocked:
 def refused(proxy: Proxy, status: int, headers: Headers, what: str) -> ProxyFailed:
     """What a proxy's own answer to a request for a tunnel, or to a request in the absolute form, means."""
     if status == _LOCKED:
-        return locked(
-            proxy, f"407: {'it does not accept the credentials' if proxy.authorization else _WANTS_CREDENTIALS}"
-        )
+        why = "it does not accept the credentials" if proxy.authorization else _WANTS_CREDENTIALS
+        return locked(proxy, f"407: {why}")
     reason = _own_error(headers)
     return failed(proxy, f"{status} for {what}{f': {reason}' if reason else ''}", phase="head", refused=True)
 

@@ -20,6 +20,7 @@ from scrapekit.content import Content
 from scrapekit.errors import ConnectFailed, FetchError
 from scrapekit.headers import Headers
 from scrapekit.http.body import Into, Spool
+from scrapekit.http.exchange import Exchange
 from scrapekit.http.limit import Expired
 from scrapekit.http.redirect import REDIRECTS
 from scrapekit.http.stream import Stream
@@ -123,7 +124,7 @@ class Connection:
         had come: that one may be put back without counting.
         """
         self._become(State.BUSY)
-        talk = Talk(self._stream, method, terms, on_sent, spool=spool, into=into)
+        talk = Talk(self._stream, Exchange(method, terms.sizes), terms, on_sent, spool=spool, into=into)
         try:
             await talk.play(request)
             reply = self._reply(talk)

@@ -6,12 +6,12 @@ Knows of no connection and no other exchange; what it leaves on the stream is ju
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from scrapekit.content import Content
 from scrapekit.errors import BadResponse, ConnectFailed, FetchError, FetchTimeout
 from scrapekit.http.body import Intake, Into, Spool
-from scrapekit.http.exchange import Exchange
+from scrapekit.http.exchange import Head
 from scrapekit.http.limit import Expired, Limit
 from scrapekit.http.pace import paced
 from scrapekit.http.stream import Stream
@@ -20,15 +20,31 @@ from scrapekit.http.terms import Terms
 READ: Final = 65536  # bytes asked for at once
 
 
+class Incoming(Protocol):
+    """An answer as it comes, of whichever version of HTTP; see ``Exchange``."""
+
+    head: Head | None
+    done: bool
+    received: int
+    size: int
+
+    @property
+    def phase(self) -> str: ...
+    @property
+    def reusable(self) -> bool: ...
+    def feed(self, data: bytes) -> bool: ...
+    def take(self) -> bytes: ...
+
+
 class Talk:
-    """One exchange on a stream: send, read, decode, each stage with its deadline."""
+    """One exchange on a stream: send, read, decode, each stage with its deadline. ``exchange`` reads the answer."""
 
     __slots__ = ("_intake", "_into", "_on_sent", "_spool", "_stream", "_terms", "content", "exchange", "sent", "wrote")
 
     def __init__(
         self,
         stream: Stream,
-        method: str,
+        exchange: Incoming,
         terms: Terms,
         on_sent: Callable[[], Awaitable[None]] | None,
         *,
@@ -37,7 +53,7 @@ class Talk:
     ) -> None:
         self._stream, self._on_sent, self._terms = stream, on_sent, terms
         self._spool, self._into = spool, into
-        self.exchange = Exchange(method, terms.sizes)
+        self.exchange = exchange
         self.sent = 0
         self.wrote = False  # the whole request is out
         self.content: Content | bytes = b""

@@ -7,10 +7,13 @@ Knows of no HTTP, and does not decide where anything goes.
 
 from __future__ import annotations
 
+import errno
+import os
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 #: Bytes given out at a time, where nobody asks for another number.
@@ -104,6 +107,45 @@ Content = Kept | Stored
 def chunks_of(data: bytes, size: int = CHUNK) -> Iterator[bytes]:
     """Bytes in order, at most ``size`` at a time."""
     return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def place(content: Content | bytes, path: Path, *, overwrite: bool = False) -> None:
+    """Put a body at ``path``, whole or not at all. Raises OSError; FileExistsError where something is there already."""
+    if not overwrite and path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    ours = path.with_name(f".{token_hex(8)}.part")
+    try:
+        _bring(content, ours)
+        if overwrite:
+            ours.replace(path)
+        else:
+            move_new(ours, path)
+    finally:
+        ours.unlink(missing_ok=True)
+
+
+def move_new(source: Path, target: Path) -> None:
+    """Rename a file to a name that nobody has. Raises FileExistsError if somebody does."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links: the name is taken first, so that still nobody is written over.
+        target.touch(exist_ok=False)
+        source.replace(target)
+    else:
+        source.unlink()
+
+
+def _bring(content: Content | bytes, path: Path) -> None:
+    """A file with that content: another name of the one it is in, where that may be, else a copy."""
+    if isinstance(content, Stored) and content.shared:
+        with suppress(OSError):
+            os.link(content.path, path)
+            return
+    with path.open("xb") as file:
+        file.writelines(chunks_of(content) if isinstance(content, bytes) else content.chunks())
 
 
 def _unlink(path: Path) -> None:

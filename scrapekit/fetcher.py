@@ -36,7 +36,7 @@ ROBOTS_SIZE: Final = 8 * 1024 * 1024
 JITTER: Final = 0.1
 
 
-def terms_of(limits: Limits, timeout: float | None, max_size: int) -> Terms:
+def terms_of(limits: Limits, timeout: float | None, max_size: int, *, to_file: bool = False) -> Terms:
     """On what terms a request is sent to a host with these limits; ``timeout`` is the request's own, in seconds."""
     deadlines = Deadlines(
         connect=limits.connect_timeout,
@@ -45,7 +45,7 @@ def terms_of(limits: Limits, timeout: float | None, max_size: int) -> Terms:
         total=timeout or limits.timeout,
         min_rate=limits.min_rate,
     )
-    return Terms(deadlines, Sizes(max_size, limits.max_head, limits.max_fields, limits.max_interim))
+    return Terms(deadlines, Sizes(max_size, limits.max_head, limits.max_fields, limits.max_interim), to_file=to_file)
 
 
 class Sender(Protocol):
@@ -127,7 +127,12 @@ class Fetcher:
                 request.url,
                 self._outgoing(request, limits.headers),
                 request.body,
-                terms=terms_of(limits, request.timeout, ROBOTS_SIZE if turn.robots_of else limits.max_size),
+                terms=terms_of(
+                    limits,
+                    request.timeout,
+                    ROBOTS_SIZE if turn.robots_of else request.max_size or limits.max_size,
+                    to_file=request.to_file,
+                ),
                 on_sent=on_sent,
                 may_go=may_go,
                 fresh=turn.row.id in self._cut,

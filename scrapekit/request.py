@@ -36,6 +36,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "dont_filter": False,
     "errback": None,
     "timeout": None,
+    "max_size": None,
+    "to_file": False,
     "idempotent": False,
     "accept_status": _NO_STATUS,
     "depth": 0,
@@ -64,6 +66,8 @@ class _Fields:
     dont_filter: bool
     errback: str | Callable[..., Any] | None
     timeout: float | None
+    max_size: int | None
+    to_file: bool
     idempotent: bool
     accept_status: frozenset[int]
     depth: int
@@ -77,7 +81,9 @@ class Request(_Fields):
     ``url`` is kept in its canonical spelling. ``callback`` and ``errback`` are methods of the spider or their names;
     None means ``parse`` and the spider's own ``errback``. ``json=`` and ``form=`` make a body with its Content-Type and
     turn a GET into a POST. ``cookies`` are sent with this request alone; ``jar`` names the jar that it shares with
-    others. A higher ``priority`` goes first within its host. ``timeout`` is in seconds, for the whole exchange.
+    others. A higher ``priority`` goes first within its host. ``timeout`` is in seconds, for the whole exchange, and
+    ``max_size`` in bytes of the body; both stand above the settings. ``to_file`` keeps a good answer's body in a file,
+    never in memory: see ``Response.save``.
     ``depth`` and ``parent`` (a URL) are set by the crawl.
 
     Raises BadURL, or BadRequest for headers, cookies, meta or a body that cannot be sent or stored.
@@ -102,6 +108,8 @@ class Request(_Fields):
         dont_filter: bool = False,
         errback: str | Callable[..., Any] | None = None,
         timeout: float | None = None,
+        max_size: int | None = None,
+        to_file: bool = False,
         idempotent: bool = False,
         accept_status: Iterable[int] = _NO_STATUS,
         depth: int = 0,
@@ -122,7 +130,8 @@ class Request(_Fields):
         fields.meta = parts.meta_of(meta) if meta else {}
         fields.priority = parts.priority_of(priority) if priority else 0
         fields.timeout = None if timeout is None else parts.timeout_of(timeout)
-        fields.dont_filter, fields.idempotent = bool(dont_filter), bool(idempotent)
+        fields.max_size = None if max_size is None else parts.size_of(max_size)
+        fields.dont_filter, fields.idempotent, fields.to_file = bool(dont_filter), bool(idempotent), bool(to_file)
         fields.accept_status = parts.status_of(accept_status) if accept_status else _NO_STATUS
         fields.depth, fields.parent = depth, parent
         return _sealed(fields)
@@ -215,6 +224,7 @@ def _copied(request: Request) -> _Fields:
     copy.cookies, copy.jar, copy.meta = request.cookies, request.jar, request.meta
     copy.priority, copy.dont_filter, copy.idempotent = request.priority, request.dont_filter, request.idempotent
     copy.timeout, copy.accept_status = request.timeout, request.accept_status
+    copy.max_size, copy.to_file = request.max_size, request.to_file
     copy.depth, copy.parent = request.depth, request.parent
     return copy
 

@@ -64,6 +64,13 @@ def timeout_of(timeout: float) -> float:
     return timeout
 
 
+def size_of(max_size: int) -> int:
+    """Bytes, at least one."""
+    if isinstance(max_size, bool) or not isinstance(max_size, int) or max_size < 1:
+        raise BadRequest(f"max_size {max_size!r} is not a number of bytes above 0")
+    return max_size
+
+
 def status_of(accept_status: Iterable[int]) -> frozenset[int]:
     """Whole numbers."""
     try:

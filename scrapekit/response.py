@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Union
 
-from scrapekit.content import CHUNK, Content, Stored, chunks_of
+from scrapekit.content import CHUNK, Content, Stored, chunks_of, place
 from scrapekit.directives import NO_USES, Directives, Uses, of_page
 from scrapekit.encoding import HTML_TYPES, decode, essence, is_binary, is_html
 from scrapekit.errors import BadResponse, BadStatus, BadURL, ItemError
 from scrapekit.extract import read_item, read_items
+from scrapekit.filename import filename
 from scrapekit.headers import Headers
 from scrapekit.item import ItemT
 from scrapekit.links import (
@@ -134,6 +135,23 @@ class Response:
         """The file that the body is in; None where it is in memory. The file goes when the response does."""
         return self.content.path if isinstance(self.content, Stored) else None
 
+    @property
+    def filename(self) -> str:
+        """A safe name for the body as a file: Content-Disposition's, or else the URL's (RFC 6266 §4.3)."""
+        return filename(self.headers.get("content-disposition"), self.url, self.headers.get("content-type"))
+
+    def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
+        """Put the body into a file, whole or not at all; where that is.
+
+        A folder gets a file with the name of ``filename``. Raises OSError as the system does, FileExistsError among
+        them where the file is there already and ``overwrite`` is not said.
+        """
+        place_at = Path(path)
+        if place_at.is_dir():
+            place_at /= self.filename
+        place(self.content, place_at, overwrite=overwrite)
+        return place_at
+
     def iter_bytes(self, size: int = CHUNK) -> Iterator[bytes]:
         """The body, at most ``size`` bytes at a time; one that is in a file is never held as a whole."""
         if isinstance(self.content, Stored):
@@ -192,10 +210,16 @@ class Response:
     def _has_markup(self) -> bool:
         """Whether the body is to be parsed: HTML or XML, or undeclared and not binary."""
         declared = self.headers.get("content-type")
-        if is_html(declared, self.body):
+        start = self._start
+        if is_html(declared, start):
             return True
         kind = essence(declared)
-        return (not kind or kind.endswith(("/xml", "+xml"))) and kind not in HTML_TYPES and not is_binary(self.body)
+        return (not kind or kind.endswith(("/xml", "+xml"))) and kind not in HTML_TYPES and not is_binary(start)
+
+    @property
+    def _start(self) -> bytes:
+        """As much of the body as tells its type: a large one in a file is not read for that."""
+        return self.body if self.path is None or self._body is not None else next(self.iter_bytes(), b"")
 
     def css(self, query: str) -> list[Node]:
         """The nodes that match, in document order. Raises BadSelector."""
@@ -246,10 +270,12 @@ class Response:
     def base(self) -> Base:
         """What links are joined to: the first <base href> that is a URL for that, else the page's own."""
         if self._base is None:
-            own = Base(self.url, self.encoding)
+            # A file that is no page has no encoding of interest, and may be too large to be read for it.
+            encoding = "utf-8" if self.path is not None and not self._has_markup() else self.encoding
+            own = Base(self.url, encoding)
             href = base_href(self.tree)
             there = own.join(href) if href is not None else None
-            self._base = Base(there, self.encoding) if there is not None else own
+            self._base = Base(there, encoding) if there is not None else own
         return self._base
 
     def absolute(self, href: str) -> str | None:

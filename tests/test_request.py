@@ -15,7 +15,7 @@ from scrapekit.errors import BadRequest, BadURL
 
 URL = "https://example.com/a"
 FIELDS = ("url", "callback", "method", "headers", "body", "cookies", "jar", "meta", "priority", "dont_filter",
-          "errback", "timeout", "idempotent", "accept_status", "depth", "parent")  # fmt: skip
+          "errback", "timeout", "max_size", "to_file", "idempotent", "accept_status", "depth", "parent")  # fmt: skip
 
 
 def full(**changes):
@@ -32,6 +32,8 @@ def full(**changes):
         "dont_filter": True,
         "errback": "failed",
         "timeout": 2.5,
+        "max_size": 1_000_000,
+        "to_file": True,
         "idempotent": True,
         "accept_status": {404, 410},
         "depth": 4,
@@ -162,6 +164,7 @@ def test_a_method_is_kept_in_upper_case():
     [
         ("priority", ["1", 1.5]),
         ("timeout", [0, -1, "5", float("nan"), float("inf"), True]),
+        ("max_size", [0, -1, "5", 1.5, float("inf"), True]),
         ("jar", [5, "a\0b", "a\nb", "\ud800"]),
         ("accept_status", [404, {"404"}, {404.5}]),
         ("body", [5, ["a"], "\ud800"]),
@@ -319,6 +322,8 @@ some_requests = st.builds(
     dont_filter=st.booleans(),
     errback=st.none() | token,
     timeout=st.none() | st.floats(0.001, 1e6),
+    max_size=st.none() | st.integers(1),
+    to_file=st.booleans(),
     idempotent=st.booleans(),
     accept_status=st.frozensets(st.integers(100, 599), max_size=3),
     depth=st.integers(0, 9),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from scrapekit.content import Budget, Kept, Stored
 from scrapekit.errors import BadResponse, BadSelector, BadStatus, BadURL
 from scrapekit.headers import Headers
 from scrapekit.links import Link
@@ -65,6 +66,109 @@ def test_json_that_is_none_raises_bad_response(body: bytes) -> None:
     with pytest.raises(BadResponse, match="not JSON") as caught:
         answer(body).json()
     assert (caught.value.url, caught.value.phase) == (URL, "body")
+
+
+def kept(*pieces: bytes, budget: Budget | None = None) -> Kept:
+    content = Kept(budget or Budget(100))
+    for piece in pieces:
+        content.add(piece)
+    return content
+
+
+def stored(tmp_path: Path, data: bytes, shared: bool = True) -> Stored:
+    path = tmp_path / "spool" / "1.body"
+    path.parent.mkdir()
+    path.write_bytes(data)
+    content = Stored(path, shared=shared)
+    content.size = len(data)
+    return content
+
+
+@pytest.mark.parametrize("where", ["bytes", "memory", "disk"])
+@pytest.mark.parametrize("size", [1, 3, 4, 5, 65_536])
+def test_the_body_is_the_same_wherever_it_is(where: str, size: int, tmp_path: Path) -> None:
+    content: bytes | Kept | Stored = b"good"
+    if where != "bytes":
+        content = kept(b"go", b"", b"od") if where == "memory" else stored(tmp_path, b"good")
+    response = Response(URL, None, 200, Headers({"Content-Type": "text/plain"}), content)
+    chunks = list(response.iter_bytes(size))
+    assert b"".join(chunks) == response.body == b"good"
+    assert {len(chunk) for chunk in chunks[:-1]} <= {size}
+    assert response.text == "good"
+    assert (response.path is not None) == (where == "disk")
+    response.release()
+    assert response.body == b"good"
+
+
+def test_an_empty_body_has_no_chunks(tmp_path: Path) -> None:
+    for content in (b"", kept(), stored(tmp_path, b"")):
+        response = Response(URL, body=content)
+        assert (list(response.iter_bytes()), response.body) == ([], b"")
+
+
+def test_a_large_file_is_not_read_to_learn_that_it_is_no_page(tmp_path: Path) -> None:
+    response = Response(URL, None, 200, Headers(), stored(tmp_path, b"%PDF-1.7" + bytes(200_000)))
+    assert response.links() == []
+    assert response.directives is not None
+    assert response._body is None
+
+
+def test_the_file_of_a_body_goes_with_its_response(tmp_path: Path) -> None:
+    response = Response(URL, body=stored(tmp_path, b"good"))
+    path = response.path
+    assert path is not None
+    assert path.exists()
+    del response
+    assert not path.exists()
+
+
+def test_what_a_body_takes_of_the_budget_is_given_back_with_its_response() -> None:
+    budget = Budget(100)
+    response = Response(URL, body=kept(b"four", b"more!", budget=budget))
+    assert (budget.used, response.body) == (9, b"fourmore!")
+    del response
+    assert budget.used == 0
+
+
+@pytest.mark.parametrize("where", ["bytes", "memory", "disk", "a folder of the system's"])
+def test_a_body_is_saved_whole_and_over_nothing(where: str, tmp_path: Path) -> None:
+    content: bytes | Kept | Stored = b"good"
+    if where != "bytes":
+        content = kept(b"go", b"od") if where == "memory" else stored(tmp_path, b"good", shared=where == "disk")
+    response = Response(URL, body=content)
+    out = tmp_path / "out"
+    out.mkdir()
+    assert response.save(out) == out / "b.html"
+    assert response.save(str(out / "c")) == out / "c"
+    (out / "d").write_bytes(b"another's")
+    with pytest.raises(FileExistsError):
+        response.save(out / "d")
+    assert (out / "d").read_bytes() == b"another's"
+    response.save(out / "d", overwrite=True)
+    with pytest.raises(FileNotFoundError):
+        response.save(out / "nowhere" / "e")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == dict.fromkeys(("b.html", "c", "d"), b"good")
+    assert response.body == b"good"
+    del response, content
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == dict.fromkeys(("b.html", "c", "d"), b"good")
+
+
+def test_a_body_is_saved_where_files_cannot_have_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    response = Response(URL, body=stored(tmp_path, b"good"))
+    assert response.save(tmp_path / "a").read_bytes() == b"good"
+    with pytest.raises(FileExistsError):
+        response.save(tmp_path / "a")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "spool"]
+
+
+def test_the_files_name_is_the_one_that_the_server_gives_it() -> None:
+    headers = Headers({"Content-Disposition": 'attachment; filename="../x.pdf"'})
+    assert Response(URL, None, 200, headers).filename == "x.pdf"
+    assert Response(URL).filename == "b.html"
 
 
 @pytest.mark.parametrize(("status", "ok"), [(199, False), (200, True), (304, True), (399, True), (400, False)])

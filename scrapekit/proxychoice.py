@@ -43,10 +43,17 @@ class ProxyChoice:
         resting = ", ".join(str(proxy) for proxy in self._rests if self._rested(proxy))
         return f"<ProxyChoice {len(self._moved)} hosts moved on{f', {resting} rests' if resting else ''}>"
 
+    def check(self, listed: ProxyList | None) -> None:
+        """Raise ConfigError for credentials that are not in the environment, or a variable that names no proxy."""
+        if listed is not None:
+            self._proxies(listed)
+        else:
+            self._variables.check()
+
     def of(self, url: str, listed: ProxyList | None) -> Proxy | None:
         """The proxy for a canonical URL whose host has these in its settings, None for what the environment says.
 
-        Raises ConfigError for credentials that are not in the environment, or a variable that names no proxy.
+        Raises ConfigError as ``check`` does.
         """
         if listed is None:
             parts = split(url)
@@ -108,12 +115,20 @@ class Variables:
         self._except = _Exceptions(self._value("no_proxy"))
         self._known: dict[str, Proxy | None] = {}
 
+    def check(self) -> None:
+        """Raise ConfigError for one that would be used and names no proxy."""
+        for scheme in ("http", "https"):
+            self._for(scheme)
+
     def proxy_of(self, scheme: str, hostname: str, port: int) -> Proxy | None:
         """The proxy for a canonical name or address (IPv6 without brackets). Raises ConfigError."""
+        proxy = self._for(scheme)
+        return proxy if proxy is not None and not self._except.hold(hostname, port) else None
+
+    def _for(self, scheme: str) -> Proxy | None:
         if scheme not in self._known:
             self._known[scheme] = self._parsed(f"{scheme}_proxy") or self._parsed("all_proxy")
-        proxy = self._known[scheme]
-        return proxy if proxy is not None and not self._except.hold(hostname, port) else None
+        return self._known[scheme]
 
     def _value(self, name: str) -> str:
         if name in self._environment:

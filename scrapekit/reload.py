@@ -11,6 +11,7 @@ import curio
 
 from scrapekit.config import Settings
 from scrapekit.errors import ConfigError
+from scrapekit.ledger.writer import without_secrets
 
 log = logging.getLogger("scrapekit.crawl")
 
@@ -46,10 +47,12 @@ async def follow(settings: Settings, take: Callable[[Settings], Awaitable[None]]
 
 def _tell(before: Settings, after: Settings) -> None:
     old, new = dict(_flat(before.tables())), dict(_flat(after.tables()))
+    shown = dict(_flat(without_secrets(after.tables())))
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             when = "" if key.startswith(AT_ONCE) else ", from the next run on"
-            log.warning("settings: %s is now %s%s", key, new.get(key, "what it is by default"), when)
+            value = shown.get(key, "another (not shown)" if key in new else "what it is by default")
+            log.warning("settings: %s is now %s%s", key, value, when)
 
 
 def _flat(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

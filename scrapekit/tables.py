@@ -20,6 +20,7 @@ from scrapekit.directives import wish
 from scrapekit.errors import BadURL
 from scrapekit.headers import Headers, checked
 from scrapekit.hours import Hours
+from scrapekit.proxies import ProxyList, proxy_list
 from scrapekit.url import canonical, canonical_host, origin_of, split
 
 #: Bytes of one head, its interim responses counted in. The web's honest heads end near 64 KB; a page that sets 300
@@ -310,6 +311,12 @@ class Limits(Table):
     )
     key: Annotated[str, StringConstraints(strict=True, min_length=1)] | None = Field(
         default=None, description="The certificate's key (PEM), if it is in a file of its own."
+    )
+    proxy: Annotated[ProxyList | None, PlainValidator(proxy_list), PlainSerializer(lambda p: p and p.secret())] = Field(
+        default=None,
+        description='The proxy\'s URL (http, https, socks5, or socks5h, which looks names up itself), or a list of which '
+        'each host sticks to one; "none" for none. By default what the environment\'s http_proxy, https_proxy, all_proxy '
+        "and no_proxy say. User name and password may be ${NAME}, from the environment.",
     )
     allow_private: Annotated[bool, Field(strict=True)] = Field(
         default=False,

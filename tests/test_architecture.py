@@ -31,6 +31,7 @@ FLOORS = {
     "ledger": 3, "audit": 3,
     "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4, "project": 4, "pages": 4,
     "scout": 4, "plan": 4, "record": 4, "files": 4, "reload": 4,
+    "ways": 4,
     "testing": 5, "demo": 5, "watch": 5,
     "cli": 6, "__init__": 7, "__main__": 7,
 }  # fmt: skip

@@ -12,6 +12,7 @@ from scrapekit.cli.options import read_settings, sets, verbose
 from scrapekit.config import FILE_NAME, Settings
 from scrapekit.errors import BadURL, ConfigError
 from scrapekit.headers import Headers
+from scrapekit.proxies import ProxyList
 from scrapekit.tables import Table
 from scrapekit.tomlfile import KeyPath, dotted
 from scrapekit.units import size_text
@@ -96,6 +97,8 @@ def _toml(key: str, value: Any) -> str:
     if isinstance(value, Headers):
         fields = [f"{dotted([name])} = {_toml(name, content)}" for name, content in value.raw]
         return f"{{ {', '.join(fields)} }}" if fields else "{}"
+    if isinstance(value, ProxyList):
+        value = value.shown()
     if isinstance(value, tuple):
         return f"[{', '.join(_toml('', each) for each in value)}]"
     if key in _SIZES:

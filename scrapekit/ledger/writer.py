@@ -33,6 +33,7 @@ from typing import Any, Final
 from scrapekit.errors import SinkError
 from scrapekit.headers import Headers
 from scrapekit.ledger.records import FORMAT, Kind
+from scrapekit.proxies import shown
 from scrapekit.ratelimit import FIELDS
 from scrapekit.robots import MAX_SIZE
 from scrapekit.version import VERSION
@@ -273,7 +274,7 @@ def digest(body: bytes) -> str:
 
 
 def without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as tables, with no header field but the User-Agent."""
+    """Settings as tables, with no header field but the User-Agent, and no credentials of proxies."""
     clean = dict(data)
     if "limits" in clean:
         clean["limits"] = _limits(clean["limits"])
@@ -289,6 +290,9 @@ def _limits(limits: Mapping[str, Any]) -> dict[str, Any]:
     if "headers" in clean:
         fields = dict(clean["headers"])
         clean["headers"] = {name: value for name, value in fields.items() if name.lower() == "user-agent"}
+    if "proxy" in clean:
+        proxy = clean["proxy"]
+        clean["proxy"] = [shown(each) for each in proxy] if isinstance(proxy, list) else shown(proxy)
     return clean
 
 

@@ -1,0 +1,101 @@
+"""The way to each URL, by its host's limits: through which proxy, whom to believe in TLS, HTTP/2, private addresses.
+
+Ways are values that connections are shared by, so they are made once and kept: asking costs two look-ups. What may
+change a way, a proxy that failed or other settings, forgets those that are kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from scrapekit.config import Settings
+from scrapekit.errors import ProxyFailed
+from scrapekit.http import Trust, Way
+from scrapekit.http.trust import context_of
+from scrapekit.proxychoice import ProxyChoice
+from scrapekit.tables import Limits, pattern
+
+#: The ways of so many origins are kept.
+MAX_KNOWN: Final = 10_000
+
+
+class Ways:
+    """The ways of one crawl by ``spider``.
+
+    ``environment`` has the proxies' usual variables, and the credentials that the settings name. ``may_be_private``
+    tells whether the connection for a URL may be to a private address; ``now`` gives seconds.
+
+    Raises ConfigError for credentials that are not in the environment, a variable that names no proxy, and files of TLS
+    that cannot be used: asking fails no more then.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        environment: Mapping[str, str],
+        spider: str = "",
+        may_be_private: Callable[[str], bool] = lambda url: True,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spider, self._may_be_private = spider, may_be_private
+        self._choice = ProxyChoice(environment, now=now)
+        #: By origin and the identity of the limits; these are kept, so that no other ones get theirs.
+        self._known: dict[tuple[str, int], tuple[Way, Limits]] = {}
+        self.apply(settings)
+
+    def __repr__(self) -> str:
+        return f"<Ways to {len(self._known)} origins, {self._choice!r}>"
+
+    def apply(self, settings: Settings) -> None:
+        """Go by other settings from now on. Raises ConfigError, and goes by those that it had, where they cannot be."""
+        for limits in _every(settings, self._spider):
+            self._choice.check(limits.proxy)
+            trust = self._trust(limits, settings.root)
+            if trust.ca_file or trust.certificate or trust.key:
+                context_of(trust, http2=limits.http2)
+        self._root = settings.root
+        self._known.clear()
+
+    def of(self, url: str, limits: Limits) -> Way:
+        """The way to a canonical URL whose host has these limits."""
+        key = url[: url.index("/", 8)], id(limits)
+        known = self._known.get(key)
+        return known[0] if known is not None else self._make(key, url, limits)
+
+    def failed(self, url: str, limits: Limits, way: Way, error: ProxyFailed) -> bool:
+        """The way's proxy failed a URL; whether another takes over at once."""
+        if way.proxy is None:
+            return False
+        self._known.clear()
+        fit = self._choice.failed(url, limits.proxy, way.proxy, down=not error.refused)
+        return fit and not error.refused  # else a site that is down would be asked for through one after the other
+
+    def names_here(self, url: str, limits: Limits) -> bool:
+        """Whether we look the URL's name up; else its proxy does."""
+        proxy = self.of(url, limits).proxy
+        return proxy is None or not proxy.resolves
+
+    def _make(self, key: tuple[str, int], url: str, limits: Limits) -> Way:
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        proxy = self._choice.of(url, limits.proxy)
+        way = Way(proxy, self._trust(limits, self._root), limits.http2, self._may_be_private(url))
+        self._known[key] = way, limits
+        return way
+
+    def _trust(self, limits: Limits, root: Path) -> Trust:
+        files = [str(root / file) if file else "" for file in (limits.ca_file, limits.certificate, limits.key)]
+        return Trust(limits.verify, *files)
+
+
+def _every(settings: Settings, spider: str) -> Iterator[Limits]:
+    """The limits of each host that has a rule, and of all others; for a pattern those of some host that it means."""
+    patterns = [*settings.hosts]
+    if spider in settings.spiders:
+        patterns += settings.spiders[spider].hosts
+    for each in ["*", *patterns]:
+        yield settings.limits_for(pattern(each).replace("*", "any"), spider)

@@ -79,6 +79,8 @@ class SQLiteSink:
         """Delete the rows beyond that one."""
         try:
             self._begin()
+            if self._is_cut():
+                raise SinkShort("is no whole database any more: its last page is torn", file=self._path)
             if self._position < position:
                 raise short(self._path, f"row {position}", f"{self._position}")
             if self._position > position:
@@ -115,6 +117,13 @@ class SQLiteSink:
             self._begin()
         except sqlite3.DatabaseError as error:
             raise ConfigError(f"nothing can be added: {error}", file=self._path) from None
+        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ? AND type = 'view'", (TABLE,)).fetchone():
+            raise ConfigError(f"nothing can be added: {TABLE} is a view", file=self._path)
+
+    def _is_cut(self) -> bool:
+        """SQLite itself notices when whole pages are gone."""
+        (page,) = self._db.execute("PRAGMA page_size").fetchone()
+        return bool(self._path.stat().st_size % page)
 
     def _begin(self) -> None:
         """Read what there is, and make the table if there is none."""
@@ -177,7 +186,7 @@ def _column(field: str, taken: set[str]) -> str:
     """
     name = _ESCAPE.sub("%25\\1", field).replace("\0", "%00")
     if name.lower() in taken:
-        name = re.sub("[A-Za-z]", lambda letter: f"%{ord(letter[0]):02X}", name)
+        name = re.sub("[A-Za-z_]", lambda letter: f"%{ord(letter[0]):02X}", name)
     return name
 
 

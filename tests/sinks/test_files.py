@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrapekit.errors import SinkError, SinkShort
 from scrapekit.sinks import Sink, keep, open_sink, write_all, write_each
+from scrapekit.sinks.parquetfile import part_of
 
-ENDINGS = (".jsonl", ".json", ".csv")
+#: Formats that are text: they are cut at a byte.
+TEXTS = (".jsonl", ".json", ".csv")
+ENDINGS = (*TEXTS, ".sqlite", ".parquet")
 
-names = st.text(st.sampled_from('abc,"\n\r =é\0'), max_size=4)
+names = st.text(st.sampled_from('aAb%4,"\n\r =é\0'), max_size=4)
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 values = plain | st.lists(plain, max_size=3) | st.dictionaries(names, plain, max_size=2)
 items = st.dictionaries(names, values, max_size=4)
 steps = st.one_of(
     st.tuples(st.just("write"), st.lists(items, max_size=3)),
     st.tuples(st.just("rewind"), st.integers(0, 20)),
-    st.tuples(st.just("kill"), st.binary(max_size=12)),  # after a kill there may be anything beyond the position
+    # after a kill there may be items beyond the position, the last of them torn
+    st.tuples(st.just("kill"), st.tuples(st.lists(items, max_size=2), st.binary(max_size=12))),
+    st.tuples(st.just("stop"), st.none()),
     st.tuples(st.just("append"), st.none()),
 )
 
@@ -58,24 +66,67 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
+def read_sqlite(path: Path) -> list[dict[str, Any]]:
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        columns = [column for _, column, *_ in database.execute("PRAGMA table_info(items)")]
+        rows = database.execute("SELECT * FROM items ORDER BY _rowid_").fetchall() if columns else []
+    return [dict(zip(map(unquote, columns), row, strict=True)) for row in rows]
+
+
+def unquote(column: str) -> str:
+    return re.sub("%([0-9A-Fa-f]{2})", lambda code: chr(int(code[1], 16)), column)
+
+
+def read_parquet(path: Path) -> list[dict[str, Any]]:
+    """The file; while it is not made, the part."""
+    if part_of(path).exists():
+        return read_jsonl(part_of(path))
+    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    return rows
+
+
 READERS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
     ".jsonl": read_jsonl,
     ".json": read_json,
     ".csv": read_csv,
+    ".sqlite": read_sqlite,
+    ".parquet": read_parquet,
 }
 
 
 def same(ending: str, found: dict[str, Any], item: dict[str, Any]) -> bool:
-    if ending != ".csv":
+    if ending in {".jsonl", ".json"} or (ending == ".parquet" and found == item):
         return found == item
     item = item or {"value": {}}
-    return all(same_cell(cell, item.get(name)) for name, cell in found.items()) and set(item) <= set(found)
+    alike = SAME[ending]
+    return all(alike(cell, item.get(name)) for name, cell in found.items()) and set(item) <= set(found)
 
 
-def same_cell(cell: str, value: Any) -> bool:
+def same_text(cell: str, value: Any) -> bool:
     if value is None or isinstance(value, str):
         return cell == (value or "")
     return bool(loads(cell) == value)
+
+
+def same_value(cell: Any, value: Any) -> bool:
+    if isinstance(value, (list, dict)) or (isinstance(value, int) and abs(value) >= 2**63 - 1):
+        return same_text(str(cell), value)
+    return type(cell) is (int if isinstance(value, bool) else type(value)) and cell == value
+
+
+def same_typed(cell: Any, value: Any) -> bool:
+    """To Parquet what is not there is null, also in an object that became text when its file was added to."""
+    if isinstance(cell, list) and isinstance(value, list):
+        return len(cell) == len(value) and all(map(same_typed, cell, value))
+    if isinstance(cell, dict) and isinstance(value, dict):
+        return set(value) <= set(cell) and all(same_typed(one, value.get(name)) for name, one in cell.items())
+    if isinstance(cell, str) and not isinstance(value, str):
+        return value is not None and same_typed(loads(cell), value)
+    return bool(cell == value)
+
+
+SAME: dict[str, Callable[[Any, Any], bool]] = {".csv": same_text, ".sqlite": same_value, ".parquet": same_typed}
 
 
 class Model:
@@ -102,11 +153,26 @@ class Model:
         del self.held[length:]
         self.marks = [mark for mark in self.marks if mark[1] <= length]
 
-    def kill(self, torn: bytes) -> None:
+    def kill(self, beyond: tuple[list[dict[str, Any]], bytes]) -> None:
+        position = self.position()
+        self.sink.write([keep(item) for item in beyond[0]])
+        files = {file: file.read_bytes() for file in self.path.parent.iterdir() if not file.name.endswith("-shm")}
+        self.sink.close()
+        for file in self.path.parent.iterdir():
+            file.unlink()
+        last = next(file for end in ("-wal", ".part.jsonl", "") if (file := self.named(end)) in files)
+        if last != self.path or self.path.suffix in TEXTS:
+            files[last] += beyond[1]
+        for file, content in files.items():
+            file.write_bytes(content)
+        self.sink = open_sink(self.path, resume_at=position)
+
+    def named(self, end: str) -> Path:
+        return self.path.with_name(self.path.name + end)
+
+    def stop(self, _: None) -> None:
         position = self.position()
         self.sink.close()
-        with self.path.open("ab") as file:
-            file.write(torn)
         self.sink = open_sink(self.path, resume_at=position)
 
     def append(self, _: None) -> None:
@@ -147,6 +213,12 @@ def filled(path: Path, *values: Any) -> Sink:
     return sink
 
 
+def growing(path: Path) -> Path:
+    """The file that grows as items are written."""
+    beside = {".parquet": part_of(path), ".sqlite": path.with_name(f"{path.name}-wal")}
+    return beside.get(path.suffix, path)
+
+
 def numbers(path: Path) -> list[int]:
     return [int(item["n"]) for item in READERS[path.suffix](path)]
 
@@ -163,7 +235,7 @@ def test_an_empty_crawl_gives_an_empty_file_of_its_kind(path: Path) -> None:
     assert READERS[path.suffix](path) == []
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", TEXTS)
 def test_any_tear_is_cut_off_on_resume(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"items{ending}"
     sink = filled(path, 1)
@@ -204,14 +276,15 @@ def test_a_file_shorter_than_its_position_is_refused_and_left_as_it_is(path: Pat
         sink.rewind(after + 10)
     sink.rewind(before)
     sink.close()
-    content = path.read_bytes()
+    size = path.stat().st_size
     with pytest.raises(SinkShort, match=path.name):
-        open_sink(path, resume_at=before + len(content))
-    assert path.read_bytes() == content
+        open_sink(path, resume_at=before + size)
+    assert numbers(path) == [1]
+    assert path.stat().st_size == size
 
 
 def test_what_was_begun_and_not_committed_is_begun_anew(path: Path) -> None:
-    path.touch()  # killed before anything was written
+    (part_of(path) if path.suffix == ".parquet" else path).touch()  # killed before anything was written
     for _ in range(2):
         sink = open_sink(path, resume_at=0)
         assert READERS[path.suffix](path) == []
@@ -231,10 +304,10 @@ def test_a_disk_that_fills_up_leaves_the_former_items(
 ) -> None:
     sink = filled(path, 1)
     position = sink.position()
-    full = small_files(path.stat().st_size + 100)
-    with full, pytest.raises(SinkError, match=r"cannot be written: File too large") as caught:
-        sink.write([keep({"n": "2" * 300})])
-    assert caught.value.file == path
+    full = small_files(growing(path).stat().st_size + 100)
+    with full, pytest.raises(SinkError, match=r"cannot be written: (File too large|disk I/O error)") as caught:
+        sink.write([keep({"n": "2" * 300, "new": 1})] if path.suffix == ".sqlite" else [keep({"n": "2" * 300})])
+    assert caught.value.file in {path, growing(path)}
     assert numbers(path) == [1]
     assert sink.position() == position
     sink.write([keep({"n": 3})])

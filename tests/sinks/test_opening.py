@@ -9,6 +9,8 @@ from scrapekit.sinks import check_targets, keep, open_sink
 from scrapekit.sinks.csvfile import CsvSink
 from scrapekit.sinks.jsonarray import JsonArraySink
 from scrapekit.sinks.jsonlines import JsonLinesSink
+from scrapekit.sinks.parquetfile import ParquetSink
+from scrapekit.sinks.sqlitefile import SQLiteSink
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,9 @@ from scrapekit.sinks.jsonlines import JsonLinesSink
         ("a.NDJSON", JsonLinesSink),
         ("a.b.json", JsonArraySink),
         ("a.csv", CsvSink),
+        ("a.sqlite", SQLiteSink),
+        ("a.db", SQLiteSink),
+        ("a.Parquet", ParquetSink),
     ],
 )
 def test_the_ending_says_the_format(name: str, kind: type, tmp_path: Path) -> None:
@@ -31,7 +36,7 @@ def test_the_ending_says_the_format(name: str, kind: type, tmp_path: Path) -> No
     [
         (
             "a.xlsx",
-            r"a\.xlsx: the ending '\.xlsx' is not known \(known are \.jsonl, \.ndjson, \.json, \.csv, and - for",
+            r"a\.xlsx: the ending '\.xlsx' is not known \(known are \.jsonl, \.ndjson, .*, \.db, \.parquet, and - for",
         ),
         ("a", r"has no ending that tells the format"),
         ("none/a.csv", r"there is no folder .*none \(mkdir -p .*none\)"),

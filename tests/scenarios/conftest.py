@@ -14,7 +14,7 @@ from scrapekit.errors import FetchError
 from scrapekit.headers import Headers
 from scrapekit.http import Client, Deadlines, Reply, Resolver, Session, Sizes, Terms
 from scrapekit.testing import FakeNetwork, VirtualClock
-from tests.scenarios.crawling import Crawled, crawl_in_memory, crawl_of
+from tests.scenarios.crawling import Crawled, Visit, crawl_in_memory, crawl_of
 from tests.scenarios.server import GOOD, Play, Server
 
 #: Nothing in a test that is to succeed takes a tenth as long, also on a busy machine.
@@ -31,6 +31,9 @@ CUTS: Final = 300
 
 class Web:
     """The server with some plays, and what is asserted of each of them."""
+
+    #: What a crawl may be told to go by is made of this.
+    spider = Visit
 
     def __init__(self, run: Callable[..., Any], plays: Mapping[str, Play], **options: Any) -> None:
         self._run = run

@@ -29,6 +29,11 @@ def framed(*fields: bytes, body: bytes = b"good") -> bytes:
     return HEAD + b"".join(field + b"\r\n" for field in fields) + b"\r\n" + body
 
 
+def moved(location: str, status: int = 302, *fields: str) -> bytes:
+    """A redirect; the Location goes as UTF-8."""
+    return answer(b"", status, f"Location: {location.encode().decode('latin-1')}", *fields)
+
+
 def nested(times: int) -> bytes:
     body = b"good"
     for _ in range(times):
@@ -200,4 +205,31 @@ E: Final[dict[str, Any]] = {
     "/E12": answer(b"", 200, GZIP),
     "/E12/chunked": framed(b"Transfer-Encoding: chunked", GZIP.encode(), body=b"0\r\n\r\n"),
     "/E12/close": (framed(GZIP.encode(), body=b""), CLOSE),
+}
+
+D: Final[dict[str, Any]] = {
+    "/D01": moved("/D01"),
+    "/D01/a": moved("/D01/b"),
+    "/D01/b": moved("/D01/a"),
+    "/D02/0": GOOD,
+    **{f"/D02/{number}": moved(f"/D02/{number - 1}") for number in range(1, 31)},
+    "/D03/up": moved("../x"),
+    "/D03/query": moved("?q"),
+    "/D03/host": moved("//b.test/x"),
+    "/D03/empty": moved(""),
+    "/D03/fragment": moved("#part"),
+    "/D04": moved("/echo/café a|b?q=ж"),
+    "/D05": answer(b"good", 302),
+    "/D11": (b"HTTP/1.1 302 Found\r\nLocation: /good\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n", SILENCE),
+    "/D11/length": (b"HTTP/1.1 302 Found\r\nLocation: /good\r\nContent-Length: 1000000\r\n\r\n", SILENCE),
+    "/D11/cut": (b"HTTP/1.1 302 Found\r\nLocation: /good\r\nContent-Length: 100\r\n\r\nx", CLOSE),
+    "/D11/gzip": b"HTTP/1.1 302 Found\r\nLocation: /good\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnogz",
+    "/D12/header": answer(b"good", 200, "Refresh: 0; url=/refreshed"),
+    "/D12/meta": answer(b'<meta http-equiv=refresh content="0; url=/refreshed">good', 200, "Content-Type: text/html"),
+    "/D12/noscript": answer(
+        b'<noscript><meta http-equiv=refresh content="0; url=/refreshed"></noscript>good',
+        200,
+        "Content-Type: text/html",
+    ),
+    "/D14": moved("/" + "x" * 1024**2),
 }

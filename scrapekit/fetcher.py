@@ -13,11 +13,11 @@ from typing import Final, Protocol
 
 from scrapekit.circuit import is_failure
 from scrapekit.directives import NO_USES, Uses
-from scrapekit.errors import BadStatus, FetchError, Overtaken
+from scrapekit.errors import BadStatus, FetchError, Overtaken, ProxyFailed
 from scrapekit.frontier import PutBack
 from scrapekit.headers import Fields, Headers
 from scrapekit.hosts import UNHEARD, Heard, Turn
-from scrapekit.http import Deadlines, Reply, Sizes, Terms
+from scrapekit.http import DIRECT, Deadlines, Reply, Sizes, Terms, Way
 from scrapekit.http.cookies import CookieJar
 from scrapekit.http.redirect import next_hop
 from scrapekit.origins import MAX_HOPS as ROBOTS_HOPS
@@ -36,7 +36,9 @@ ROBOTS_SIZE: Final = 8 * 1024 * 1024
 JITTER: Final = 0.1
 
 
-def terms_of(limits: Limits, timeout: float | None, max_size: int, *, to_file: bool = False) -> Terms:
+def terms_of(
+    limits: Limits, timeout: float | None, max_size: int, *, way: Way = DIRECT, to_file: bool = False
+) -> Terms:
     """On what terms a request is sent to a host with these limits; ``timeout`` is the request's own, in seconds."""
     deadlines = Deadlines(
         connect=limits.connect_timeout,
@@ -45,7 +47,8 @@ def terms_of(limits: Limits, timeout: float | None, max_size: int, *, to_file: b
         total=timeout or limits.timeout,
         min_rate=limits.min_rate,
     )
-    return Terms(deadlines, Sizes(max_size, limits.max_head, limits.max_fields, limits.max_interim), to_file=to_file)
+    sizes = Sizes(max_size, limits.max_head, limits.max_fields, limits.max_interim)
+    return Terms(deadlines, sizes, way, to_file)
 
 
 class Sender(Protocol):
@@ -84,7 +87,8 @@ class Fetcher:
     """Sends requests and judges the answers.
 
     ``headers`` go with every request (the User-Agent among them), and what ``sign`` gives for its method and URL.
-    ``agent`` is our robots.txt token; ``uses_of`` tells what robots.txt says of the use of a URL's content. ``clock``
+    ``agent`` is our robots.txt token; ``uses_of`` tells what robots.txt says of the use of a URL's content. ``way_of`` gives
+    the way to a URL; ``way_failed`` is told that its proxy failed, and says whether another takes over at once. ``clock``
     gives seconds since the epoch.
     """
 
@@ -99,10 +103,13 @@ class Fetcher:
         agent: str = "",
         uses_of: Callable[[str], Uses] = lambda url: NO_USES,
         sign: Callable[[str, str], Fields] | None = None,
+        way_of: Callable[[str, Limits], Way] = lambda url, limits: DIRECT,
+        way_failed: Callable[[str, Limits, Way, ProxyFailed], bool] = lambda url, limits, way, error: False,
         random: Random | None = None,
     ) -> None:
         self._sender, self._clock = sender, clock
         self._agent, self._uses_of, self._sign = agent, uses_of, sign
+        self._way_of, self._way_failed = way_of, way_failed
         self._headers = ACCEPT.updated(headers)
         self._max_redirects, self._accept_status = max_redirects, accept_status
         self._random = random or Random()
@@ -120,6 +127,7 @@ class Fetcher:
         byte; if it says no, the row is put back.
         """
         limits = turn.host.limits
+        way = self._way_of(request.url, limits)
         began = self._clock()
         try:
             reply = await self._sender.send(
@@ -131,6 +139,7 @@ class Fetcher:
                     limits,
                     request.timeout,
                     ROBOTS_SIZE if turn.robots_of else request.max_size or limits.max_size,
+                    way=way,
                     to_file=request.to_file,
                 ),
                 on_sent=on_sent,
@@ -139,6 +148,8 @@ class Fetcher:
             )
         except Overtaken as error:
             return Result(put_back=PutBack(turn.row, replace(turn.row, not_before=0.0)), cause=error)
+        except ProxyFailed as error:
+            return self._proxy_failed(turn, request, error, way)
         except FetchError as error:
             return self._failed(turn, request, error)
         self._cut.discard(turn.row.id)
@@ -245,6 +256,15 @@ class Fetcher:
         pause += pause * JITTER * self._random.random()
         later = replace(row, attempt=row.attempt + 1, not_before=now + (asked or pause))
         return Result(put_back=PutBack(row, later), cause=error, heard=heard)
+
+    def _proxy_failed(self, turn: Turn, request: Request, error: ProxyFailed, way: Way) -> Result:
+        """Go on at once where another proxy takes over: no try of the request's; else as after any failure."""
+        other = not error.reused and self._way_failed(request.url, turn.host.limits, way, error)
+        if not other or not (request.repeatable or not error.sent):
+            return self._failed(turn, request, error)
+        self._cut.discard(turn.row.id)
+        again = PutBack(turn.row, replace(turn.row, not_before=0.0))
+        return Result(put_back=again, cause=error, heard=_heard(turn, None, error))
 
     def _asked(self, reply: Reply | None) -> float | None:
         """Seconds that the answer asks us to wait; None or 0 for none."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from scrapekit import hours
 from scrapekit.budget import Budget
 from scrapekit.circuit import Circuit, is_failure
-from scrapekit.errors import FetchError, HostDown
+from scrapekit.errors import FetchError, HostDown, ProxyFailed
 from scrapekit.frontier import HostState, Lease, Outcome, Row
 from scrapekit.headers import Headers
 from scrapekit.origins import Origin
@@ -249,6 +249,8 @@ class Host:
     def heard(self, now: float, *, began: float, sent: float | None, heard: Heard) -> bool:
         """Something came back, or nothing did; whether the host rests by it in another way than before."""
         error, before = heard.error, (self.throttle.resting, self.circuit.opens_at)
+        if isinstance(error, ProxyFailed):
+            return False  # which says nothing of the host
         if heard.status and sent is not None:
             self.throttle.answered(now, sent=sent, status=heard.status, headers=heard.headers)
             self.circuit.answered()

@@ -314,9 +314,10 @@ class Limits(Table):
     )
     proxy: Annotated[ProxyList | None, PlainValidator(proxy_list), PlainSerializer(lambda p: p and p.secret())] = Field(
         default=None,
-        description='The proxy\'s URL (http, https, socks5, or socks5h, which looks names up itself), or a list of which '
-        'each host sticks to one; "none" for none. By default what the environment\'s http_proxy, https_proxy, all_proxy '
-        "and no_proxy say. User name and password may be ${NAME}, from the environment.",
+        description="A proxy's URL (http, https, socks5, or socks5h, which looks names up itself), or a list of them: "
+        'each host sticks to one and moves on where that fails. "none" is the direct way. By default what http_proxy, '
+        "https_proxy, all_proxy and no_proxy say in the environment. User name and password may be `${NAME}`, from "
+        "there.",
     )
     allow_private: Annotated[bool, Field(strict=True)] = Field(
         default=False,

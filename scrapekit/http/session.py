@@ -6,15 +6,16 @@ semaphore, which in a crawl nobody may: a session has no slots that waiting coul
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
 import curio
 
-from scrapekit.errors import ConfigError, FetchError
+from scrapekit.errors import ConfigError, FetchError, ProxyFailed
 from scrapekit.headers import Fields, Headers
 from scrapekit.http.client import Client
 from scrapekit.http.connection import Reply
@@ -22,7 +23,9 @@ from scrapekit.http.cookies import CookieJar
 from scrapekit.http.dialer import Dial, dial_tcp
 from scrapekit.http.redirect import MAX_HOPS, next_hop
 from scrapekit.http.resolver import Names, Resolver
-from scrapekit.http.terms import Deadlines, Sizes, Terms
+from scrapekit.http.terms import DIRECT, Deadlines, Sizes, Terms, Way
+from scrapekit.proxies import ProxyList, proxy_list
+from scrapekit.proxychoice import ProxyChoice
 from scrapekit.request import Request
 from scrapekit.response import Response
 from scrapekit.url import host_of
@@ -60,8 +63,9 @@ class Session:
     """Requests that share connections, cookies and limits; close it by ``async with``.
 
     ``limits`` is a SessionLimits or a mapping of its fields. ``headers`` go with every request, ``resolve`` holds
-    static names. ``network`` (with ``dial`` and ``resolver``) replaces the real one in tests, and ``now`` is the clock
-    of its kernel.
+    static names. ``proxy`` is a URL or a list of them, of which each host sticks to one; by default it is what the
+    environment says, unless ``trust_env`` is off. ``network`` (with ``dial`` and ``resolver``) replaces the real one in
+    tests, and ``now`` is the clock of its kernel. Raises ConfigError.
     """
 
     def __init__(
@@ -70,6 +74,8 @@ class Session:
         limits: SessionLimits | Mapping[str, Any] | None = None,
         headers: Fields = (),
         resolve: Mapping[str, str] | None = None,
+        proxy: str | Sequence[str] | None = None,
+        trust_env: bool = True,
         network: Any = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -80,6 +86,9 @@ class Session:
         dial: Dial = network.dial if network else dial_tcp
         self._client = Client(self._resolver, dial=dial, now=now)
         self._gates: dict[str, _Gate] = {}
+        self._proxies = ProxyChoice(os.environ, now=now)
+        self._listed = _listed(proxy, direct=not trust_env or network is not None)
+        self._proxies.check(self._listed)
 
     def __repr__(self) -> str:
         return f"<Session {len(self._gates)} hosts, {self._client!r}>"
@@ -193,14 +202,21 @@ class Session:
 
     async def _send_once(self, request: Request, *, fresh: bool = False) -> Reply:
         limits, total = self.limits, request.timeout or self.limits.timeout
-        return await self._client.send(
-            request.method,
-            request.url,
-            self._with_cookies(request),
-            request.body,
-            terms=Terms(Deadlines(limits.connect, total, total), Sizes(limits.max_size)),
-            fresh=fresh,
-        )
+        proxy = self._proxies.of(request.url, self._listed)
+        way = DIRECT if proxy is None else Way(proxy)
+        try:
+            return await self._client.send(
+                request.method,
+                request.url,
+                self._with_cookies(request),
+                request.body,
+                terms=Terms(Deadlines(limits.connect, total, total), Sizes(limits.max_size), way),
+                fresh=fresh,
+            )
+        except ProxyFailed as error:
+            if proxy is not None and not error.reused:
+                self._proxies.failed(request.url, self._listed, proxy, down=not error.refused)
+            raise
 
     def _with_cookies(self, request: Request) -> Headers:
         kept = self.cookies.header(request.url, time.time())
@@ -231,6 +247,14 @@ class _Gate:
 
     async def __aexit__(self, *_: object) -> None:
         await self._permits.release()
+
+
+def _listed(proxy: str | Sequence[str] | None, *, direct: bool) -> ProxyList | None:
+    """The proxies of a session; None for what the environment says."""
+    try:
+        return proxy_list("none" if proxy is None and direct else proxy)
+    except ValueError as error:
+        raise ConfigError(str(error), key="proxy") from None
 
 
 def _limits(fields: Mapping[str, Any]) -> SessionLimits:

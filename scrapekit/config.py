@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,7 @@ from scrapekit import complaint, tables, tomlfile
 from scrapekit.errors import ConfigError
 from scrapekit.headers import Headers
 from scrapekit.hostrules import HostRules, leaves
+from scrapekit.suffixes import is_public
 from scrapekit.tables import Address, Crawl, Identity, Limits, Project, SpiderTable
 from scrapekit.tomlfile import KeyPath, dotted
 from scrapekit.url import canonical, is_loopback, origin_of, split_host
@@ -73,6 +74,7 @@ class Settings(tables.Tables):
         self._check_agents()
         self._check_exact_names()
         self._check_signing()
+        self._check_auth()
 
     @classmethod
     def make(cls, data: Mapping[str, Any], source: Source | None = None) -> Settings:
@@ -121,6 +123,19 @@ class Settings(tables.Tables):
         """The address that ``[resolve]`` gives a canonical name on a port; the entry with the port wins."""
         bare = name.strip("[]").removesuffix(".")
         return self._static.get(f"{bare}:{port}") or self._static.get(bare)
+
+    def rules(self, spider: str = "") -> Iterator[tuple[KeyPath, Limits]]:
+        """Each rule that holds for some host in a spider's crawl, with its path."""
+        return self._rules.in_force(spider)
+
+    def giving(self, key: str, host: str, spider: str = "") -> KeyPath:
+        """The path of the rule that gives a host's limit, which is none of the defaults."""
+        return [rule for rule, limits in self._rules.matching(host, spider) if key in limits.model_fields_set][-1]
+
+    def placed(self, error: ConfigError, path: KeyPath) -> ConfigError:
+        """What is wrong with what a rule says, with its place."""
+        problem = ConfigError(error.message, key=dotted(path), hint=error.hint)
+        return complaint.placed(problem, self._source.lines, self._source.sets, self._source.file)
 
     @property
     def user_agent(self) -> str:
@@ -229,8 +244,7 @@ class Settings(tables.Tables):
         over = limits.robots == "ignore" and not limits.ignores_robots(time.time())
         if limits.robots == "obey" or (limits.robots_reason and not over):
             return
-        giving = [rule for rule, limits in self._rules.matching(host, spider) if "robots" in limits.model_fields_set]
-        key = dotted((*(path or giving[-1]), "robots"))
+        key = dotted((*(path or self.giving("robots", host, spider)), "robots"))
         why, hint = "nothing says why its robots.txt may be ignored", f'give the reason: {key}_reason = "…"'
         if over:
             why, hint = f"its robots.txt might be ignored until {limits.robots_until}", "ask its owner again"
@@ -245,6 +259,19 @@ class Settings(tables.Tables):
                 key="identity.signing_key",
                 hint='give key_directory = "https://…", or a contact that begins with https:',
             )
+
+    def _check_auth(self) -> None:
+        """Credentials are for somebody: not for every host, nor for all that register below one suffix."""
+        for path, limits in self._rules.every():
+            if limits.auth is None or limits.auth.scheme == "none":
+                continue
+            host = path[-1] if path[-2:-1] == ("hosts",) else "*"
+            if host == "*" or (host.startswith("*.") and is_public(tables.pattern(host)[2:])):
+                raise ConfigError(
+                    "would be sent to hosts of anybody",
+                    key=dotted((*path, "auth")),
+                    hint='give it to the one host that it is for: [hosts."api.example.com"]',
+                )
 
     def _check_agents(self) -> None:
         """An honest name: a User-Agent of one's own must hold the name by which robots.txt is read."""

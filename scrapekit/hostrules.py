@@ -74,6 +74,12 @@ class HostRules:
         for patterns in self._by_name.values():
             yield from patterns.values()
 
+    def in_force(self, spider: str) -> Iterator[tuple[KeyPath, Limits]]:
+        """All rules but those of other spiders."""
+        for path, limits in self.every():
+            if path[0] != "spiders" or path[1] == spider:
+                yield path, limits
+
     def as_written(self, path: KeyPath) -> KeyPath:
         """The path of a key in which the host may be typed otherwise than the file spells it."""
         at = 1 if path[:1] == ("hosts",) else 3 if path[:1] == ("spiders",) and path[2:3] == ("hosts",) else 0

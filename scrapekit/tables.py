@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, StringConstraints
 
 from scrapekit import hours, units
+from scrapekit.auth import Auth, parse_auth
 from scrapekit.directives import wish
 from scrapekit.errors import BadURL
 from scrapekit.headers import Headers, checked
@@ -311,6 +312,12 @@ class Limits(Table):
     )
     key: Annotated[str, StringConstraints(strict=True, min_length=1)] | None = Field(
         default=None, description="The certificate's key (PEM), if it is in a file of its own."
+    )
+    auth: Annotated[Auth | None, PlainValidator(parse_auth), PlainSerializer(lambda a: a and a.written())] = Field(
+        default=None,
+        description='Credentials for this host alone, such as { scheme = "bearer", token = { env = "API_TOKEN" } }, or '
+        '{ scheme = "basic", username = "me", password = { file = "secret.txt" } }. They go over https or to loopback '
+        'only, unless insecure = true stands with them; to no other port; { scheme = "none" } sends none.',
     )
     proxy: Annotated[ProxyList | None, PlainValidator(proxy_list), PlainSerializer(lambda p: p and p.secret())] = Field(
         default=None,

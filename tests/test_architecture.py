@@ -24,7 +24,7 @@ FLOORS = {
     "private": 1, "structured": 1, "directives": 1, "suffixes": 1, "content": 1, "filename": 1,
     "sitemap": 2, "sitemaptags": 2, "signing": 2, "tomlfile": 2, "tables": 2, "hostrules": 2, "complaint": 2, "config": 2, "robots": 2, "robotsgroup": 2,
     "throttle": 2, "backoff": 2, "ratelimit": 2, "retry": 2, "spider": 2, "importing": 2,
-    "budget": 2, "circuit": 2, "hours": 2, "traps": 2, "reach": 2,
+    "budget": 2, "circuit": 2, "hours": 2, "traps": 2, "reach": 2, "auth": 2, "credentials": 2,
     "proxies": 2, "proxychoice": 2,
     "http": 3, "frontier": 3, "sinks": 3, "origins": 3, "window": 3, "hosts": 3, "line": 3, "registry": 3,
     "hostlocks": 3, "hostbook": 3, "cache": 3, "hostmemory": 3,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from scrapekit.auth import Auth
 from scrapekit.cli.options import read_settings, sets, verbose
 from scrapekit.config import FILE_NAME, Settings
 from scrapekit.errors import BadURL, ConfigError
@@ -97,10 +98,19 @@ def _toml(key: str, value: Any) -> str:
     if isinstance(value, Headers):
         fields = [f"{dotted([name])} = {_toml(name, content)}" for name, content in value.raw]
         return f"{{ {', '.join(fields)} }}" if fields else "{}"
+    if isinstance(value, Auth):
+        return _inline(value.written())
     if isinstance(value, ProxyList):
         value = value.shown()
     if isinstance(value, tuple):
         return f"[{', '.join(_toml('', each) for each in value)}]"
     if key in _SIZES:
         return json.dumps(size_text(value))
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _inline(value: Any) -> str:
+    """A table on one line, as TOML has it."""
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{dotted([key])} = {_inline(each)}' for key, each in value.items())} }}"
     return json.dumps(value, ensure_ascii=False)

@@ -21,6 +21,9 @@ timeout = 5
 concurrency = 2
 robots = "ignore"
 robots_reason = "they are ours"
+auth = {scheme = "basic", username = "me", password = {file = "secret.txt"}}
+[hosts."api.test"]
+auth = {scheme = "bearer", token = {env = "API_TOKEN"}, insecure = true}
 [resolve]
 "books.test" = "127.0.0.1:8900"
 """

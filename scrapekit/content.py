@@ -56,9 +56,12 @@ class Kept:
         self._budget.used += size
         self._pieces.append(piece)
 
-    def pieces(self) -> list[bytes]:
-        """What was added."""
-        return self._pieces
+    def clear(self) -> list[bytes]:
+        """Give up all that was added, and hand it to the caller."""
+        pieces, self._pieces = self._pieces, []
+        self._budget.used -= self.size
+        self.size = 0
+        return pieces
 
     def read(self) -> bytes:
         """The whole of it."""

@@ -142,8 +142,8 @@ class Intake:
         return self._kept if self._away is None else await self._away.finish()
 
     def drop(self) -> None:
-        """Let go of all that came."""
-        self._kept = Kept(self._spool.budget)
+        """Let go of all that came, whoever may still hold this, such as a traceback."""
+        self._kept.clear()
         if self._away is not None:
             self._away.drop()
 
@@ -155,8 +155,7 @@ class Intake:
         kept.add(piece)
         if budget.used > budget.size and kept.size > SMALL:
             self._away = away = self._spool.file()
-            away.take(kept.pieces())
-            self._kept = Kept(budget)
+            away.take(kept.clear())
 
 
 class FileSink:

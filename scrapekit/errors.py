@@ -26,6 +26,7 @@
         NotStored            our own disk would not take the body
         BadStatus            the answer's status is an error
       SinkError            where items go cannot be written; the crawl stops and can go on later
+        Uncommitted          the sinks have what could not be committed after it
         SinkShort            a file ends before the place where it was left
         PipeClosed           who read standard output has gone
 
@@ -273,6 +274,10 @@ class SinkError(ScrapekitError):
 
     def __str__(self) -> str:
         return f"{self.file}: {self.message}"
+
+
+class Uncommitted(SinkError):
+    """The batch was written to the sinks, but the frontier could not commit it: they must go back to where they were."""
 
 
 class SinkShort(SinkError):

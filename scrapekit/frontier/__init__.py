@@ -1,10 +1,12 @@
 """What is still to be fetched, and what was ever seen.
 
-``contract`` is what every backend does; ``memory`` does it without a disk, for tests and small crawls.
+``contract`` is what every backend does; ``memory`` does it without a disk, for tests and small crawls; ``sqlite`` does
+it in a file that outlives the process, which ``peek`` and ``archived`` look into from outside.
 """
 
 from __future__ import annotations
 
+from scrapekit.frontier.archive import Archived, archived
 from scrapekit.frontier.contract import (
     Batch,
     Committed,
@@ -24,8 +26,11 @@ from scrapekit.frontier.contract import (
     Write,
 )
 from scrapekit.frontier.memory import MemoryFrontier
+from scrapekit.frontier.peek import Peek, peek
+from scrapekit.frontier.sqlite import SQLiteFrontier
 
 __all__ = [
+    "Archived",
     "Batch",
     "Committed",
     "Counts",
@@ -37,10 +42,14 @@ __all__ = [
     "Leased",
     "MemoryFrontier",
     "Outcome",
+    "Peek",
     "PutBack",
     "Row",
+    "SQLiteFrontier",
     "StaleLease",
     "Validators",
     "Want",
     "Write",
+    "archived",
+    "peek",
 ]

@@ -5,7 +5,10 @@ First its rules one by one; then random operations against a model that knows no
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,13 +27,27 @@ from scrapekit.frontier import (
     Outcome,
     PutBack,
     Row,
+    SQLiteFrontier,
     StaleLease,
     Want,
 )
 from scrapekit.request import Request
 from scrapekit.url import host_of
 
-BACKENDS: dict[str, Callable[[], Frontier]] = {"memory": MemoryFrontier}
+
+class Temporary(SQLiteFrontier):
+    """A file that goes with it."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        super().__init__(Path(self.folder.name) / "frontier.sqlite", dump=json.dumps, load=json.loads)
+
+    def close(self) -> None:
+        super().close()
+        self.folder.cleanup()
+
+
+BACKENDS: dict[str, Callable[[], Frontier]] = {"memory": MemoryFrontier, "sqlite": Temporary}
 
 
 @pytest.fixture(params=list(BACKENDS))
@@ -439,3 +456,11 @@ class Against(RuleBasedStateMachine):
 
 TestMemoryAgainstTheModel = Against.TestCase
 TestMemoryAgainstTheModel.settings = settings(max_examples=60, stateful_step_count=40)
+
+
+class AgainstSQLite(Against):
+    backend = "sqlite"
+
+
+TestSQLiteAgainstTheModel = AgainstSQLite.TestCase
+TestSQLiteAgainstTheModel.settings = settings(max_examples=60, stateful_step_count=40)

@@ -1,0 +1,62 @@
+"""A look at a run's frontier from outside: it takes no lock, and the run may be alive, finished or killed."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, Final
+
+from scrapekit.frontier.contract import Counts, Outcome
+from scrapekit.frontier.schema import Translated, check_version, damaged, open_to_read
+
+#: The note that holds the frontier's own counters.
+OWN: Final = "#frontier"
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """How a run stood at its last commit: the version of its file, what was noted, its counters."""
+
+    version: int
+    notes: dict[str, Any]
+    counts: Counts
+
+
+def peek(path: Path) -> Peek:
+    """Read what a run's frontier says of itself.
+
+    Raises SinkError where the file is not there or damaged, ConfigError where its version is not one that we read.
+    """
+    with Translated(path), closing(open_to_read(path)) as data:
+        version = check_version(data, path)
+        notes = read_notes(data, path) if version else {}
+        return Peek(version, notes, counts_of(notes.pop(OWN, {})))
+
+
+def read_notes(data: Connection, path: Path) -> dict[str, Any]:
+    """All that was noted, the frontier's own counters and the tail of unsafe items among it."""
+    try:
+        notes = {name: json.loads(value) for name, value in data.execute("SELECT name, value FROM notes")}
+        tail: dict[str, list[str]] = {"items": [], "rejected": []}
+        for items, rejected in data.execute("SELECT items, rejected FROM tail ORDER BY id"):
+            tail["items"] += json.loads(items)
+            tail["rejected"] += json.loads(rejected)
+    except (ValueError, TypeError) as error:
+        raise damaged(path, error) from error
+    return {**notes, "tail": tail} if any(tail.values()) else notes
+
+
+def counts_text(counts: Counts, next_row: int) -> str:
+    """The counters as they are noted."""
+    ended = {outcome.value: number for outcome, number in counts.ended.items()}
+    told = {"seen": counts.seen, "hosts": counts.hosts, "pending": counts.pending, "ended": ended, "next": next_row}
+    return json.dumps(told)
+
+
+def counts_of(noted: dict[str, Any]) -> Counts:
+    """The counters that were noted."""
+    ended = {outcome: noted.get("ended", {}).get(outcome.value, 0) for outcome in Outcome}
+    return Counts(noted.get("seen", 0), noted.get("hosts", 0), noted.get("pending", 0), ended)

@@ -54,7 +54,7 @@ class Files:
         if self._run is not None:
             locks = HostLocks()
             self._open.callback(locks.close)
-            self.book = HostBook(self._run.home, locks)
+            self.book = HostBook(self._run.home, locks, self._run.id)
             self._open.callback(self.book.close)
 
     def write(self, batch: Batch, *, sync: bool) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 A SQLite file in the project holds, for each host, its last send, its rests and its circuit, and each origin's
 robots.txt. Beside it, one lock a host keeps two live crawls of this machine (of one user) from visiting it at once.
 
-A host stands *open* in the book while a crawl has it on its workbench. One that is found open, with nobody holding it,
-was left by a crawl that was killed: its last send may have been any moment ago, and counts as now.
+A host is *held* in the book by the run that has it on its workbench. One that is found held by another run, with its
+lock free, was left by a crawl that was killed: its last send may have been any moment ago, and counts as now. A run
+that is resumed knows its own last sends from its ledger.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,13 +24,13 @@ from scrapekit.origins import Origin
 
 FILE_NAME: Final = "hosts.sqlite"
 #: Bumped when the tables change; a book of another version is begun anew.
-VERSION: Final = 1
+VERSION: Final = 2
 #: What of a host's state outlives a run; a budget is a run's own.
 _FACTS: Final = ("throttle", "circuit", "last_sent")
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS hosts (
-    name TEXT PRIMARY KEY, open INTEGER, opens_at REAL, rule TEXT, facts TEXT
+    name TEXT PRIMARY KEY, holder TEXT, opens_at REAL, rule TEXT, facts TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS robots (
     origin TEXT PRIMARY KEY, host TEXT, status INTEGER, fetched REAL, body BLOB
@@ -38,13 +40,13 @@ CREATE INDEX IF NOT EXISTS robots_of_host ON robots (host);
 
 
 class HostBook:
-    """The book of one project, in ``folder``. All calls come from one thread at a time.
+    """The book of one project, in ``folder``, as the run ``holder`` uses it. All calls come from one thread at a time.
 
     Raises SinkError where it cannot be read or written.
     """
 
-    def __init__(self, folder: Path, locks: HostLocks) -> None:
-        self._path, self._locks = folder / FILE_NAME, locks
+    def __init__(self, folder: Path, locks: HostLocks, holder: str) -> None:
+        self._path, self._locks, self._holder = folder / FILE_NAME, locks, holder
         self._data = self._open()
 
     def __repr__(self) -> str:
@@ -55,32 +57,42 @@ class HostBook:
         return {host for host in hosts if self._locks.take(host)}
 
     def recall(self, host: str, now: float) -> HostState:
-        """What is remembered of a claimed host, which is open in the book from now on."""
+        """What is remembered of a claimed host, which this run holds in the book from now on."""
         with self._translated(), self._data:
             found = self._data.execute(
-                "SELECT open, opens_at, rule, facts FROM hosts WHERE name = ?", (host,)
+                "SELECT holder, opens_at, rule, facts FROM hosts WHERE name = ?", (host,)
             ).fetchone()
             self._data.execute(
-                "INSERT INTO hosts VALUES (?, 1, 0, '', '{}') ON CONFLICT (name) DO UPDATE SET open = 1", (host,)
+                "INSERT INTO hosts VALUES (?1, ?2, 0, '', '{}') ON CONFLICT (name) DO UPDATE SET holder = ?2",
+                (host, self._holder),
             )
             origins = self._origins(host, now)
         if found is None:
             return HostState(memory={"origins": origins})
-        was_open, opens_at, rule, facts = found
+        holder, opens_at, rule, facts = found
         memory: dict[str, Any] = {**json.loads(facts), "origins": origins}
-        if was_open:
+        if holder and holder != self._holder:
             memory["last_sent"] = now
         return HostState(opens_at, rule, memory)
+
+    def later(self, host: str, state: HostState, now: float) -> HostState:
+        """Of how a claimed host stands for this run and what the book remembers of it, whichever is later.
+
+        Another run may have visited it since this one was left; the budget stays the run's own.
+        """
+        known, own = self.recall(host, now), state.memory
+        if known.memory.get("last_sent", 0.0) <= own.get("last_sent", 0.0):
+            return state
+        origins = {**own["origins"], **known.memory["origins"]}
+        return replace(known, memory={**known.memory, "origins": origins, "budget": own.get("budget", {})})
 
     def note(self, states: Mapping[str, HostState], *, closed: bool) -> None:
         """Remember how hosts stand; ``closed`` gives them back, for any crawl to take."""
         with self._translated(), self._data:
             for host, state in states.items():
                 memory: dict[str, Any] = state.memory or {}
-                facts = json.dumps(
-                    {key: memory[key] for key in ("throttle", "circuit", "last_sent") if memory.get(key)}
-                )
-                row = (host, not closed, state.opens_at, state.rule, facts)
+                facts = json.dumps({key: memory[key] for key in _FACTS if memory.get(key)})
+                row = (host, "" if closed else self._holder, state.opens_at, state.rule, facts)
                 self._data.execute("INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?)", row)
                 self._note_origins(host, memory.get("origins", {}))
         if closed:

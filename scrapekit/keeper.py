@@ -11,7 +11,7 @@ is nothing in either.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from scrapekit.frontier import (
     Found,
     Frontier,
     HostState,
+    Lease,
     Leased,
     PutBack,
     Row,
@@ -40,7 +41,7 @@ from scrapekit.window import NEVER
 
 log = logging.getLogger("scrapekit.crawl")
 
-#: The longest that an outcome waits for its commit, in seconds.
+#: The longest that an outcome waits for its commit, in seconds; by default.
 INTERVAL: Final = 0.1
 #: So many outcomes are committed at once; four times as many uncommitted ones stop the scheduler.
 BATCH: Final = 250
@@ -74,8 +75,10 @@ class _Round:
 class Keeper:
     """Gathers what the crawl found out, and keeps frontier, registry and statistics in step.
 
-    ``write`` puts a batch's items into the sinks, ``changed`` is rung after each visit to the frontier. ``workbench``
-    hosts are leased at the most, with ``window`` rows each. ``book`` remembers hosts beyond this crawl.
+    ``write`` puts a batch's items into the sinks, and ``undo`` takes them out again where the commit fails after that.
+    ``notes`` tells what a resumed crawl needs besides. ``changed`` is rung after each visit to the frontier.
+    ``workbench`` hosts are leased at the most, with ``window`` rows each. ``book`` remembers hosts beyond this crawl;
+    ``resumed`` is whether the frontier's own memory of them may be older than that.
     """
 
     def __init__(
@@ -89,10 +92,15 @@ class Keeper:
         changed: Alarm,
         workbench: int,
         window: int,
+        interval: float = INTERVAL,
         call: Call = call_here,
         book: HostBook | None = None,
+        notes: Callable[[], Mapping[str, Any]] = dict,
+        undo: Callable[[], None] = lambda: None,
+        resumed: bool = False,
     ) -> None:
-        self._book = book
+        self._book, self._resumed = book, resumed
+        self._interval, self._notes, self._undo = interval, notes, undo
         self._frontier, self._registry, self._write, self._stats = frontier, registry, write, stats
         self._clock, self._call, self._changed = clock, call, changed
         self._workbench, self._window = workbench, window
@@ -111,7 +119,7 @@ class Keeper:
     @property
     def quiet(self) -> bool:
         """Whether all that was handed in is committed, what came of it is in the registry, and no visit is due."""
-        return not len(self._batch) and self._out is None and self._due_at() > self._clock()
+        return not self._uncommitted and self._out is None and self._due_at() > self._clock()
 
     @property
     def ask_at(self) -> float:
@@ -135,7 +143,7 @@ class Keeper:
     @property
     def items(self) -> int:
         """How many items there are so far, committed or not."""
-        return self._stats.items + len(self._batch.items) + (len(self._out.items) if self._out else 0)
+        return self._stats.items + len(self._batch.items)
 
     def hungry(self, slots: int) -> bool:
         """Whether so few requests wait that more of ``start()`` are wanted."""
@@ -153,7 +161,7 @@ class Keeper:
         """Take in a request of ``start()``."""
         self._batch.found.append(found)
         # While there is room on the workbench, each of them may be for a host that could be served at once.
-        await self._due(0.0 if self._registry.crowd < self._workbench else self._clock() + INTERVAL)
+        await self._due(0.0 if self._registry.crowd < self._workbench else self._clock() + self._interval)
 
     async def ended(self, ended: Ended, found: list[Found], items: list[Any], rejected: list[Any]) -> None:
         """Take in an outcome, with all that its callback gave."""
@@ -164,6 +172,11 @@ class Keeper:
         batch.rejected.extend(rejected)
         await self._touch(ended.row)
 
+    async def note(self, **facts: Any) -> None:
+        """Take in facts that a resumed crawl must know, with all that was taken in before."""
+        self._batch.notes |= facts
+        await self._due(self._clock() + self._interval)
+
     async def put_back(self, put_back: PutBack) -> None:
         """Take in a row that goes back to a queue."""
         self._batch.put_back.append(put_back)
@@ -171,7 +184,7 @@ class Keeper:
 
     async def flush(self) -> None:
         """Commit now: nothing else can go on before."""
-        if len(self._batch):
+        if self._uncommitted:
             await self._due(0.0)
 
     async def serve(self) -> None:
@@ -200,12 +213,16 @@ class Keeper:
         self._closing = True
         await self._alarm.ring()
 
+    @property
+    def _uncommitted(self) -> bool:
+        return bool(len(self._batch) or self._batch.notes)
+
     async def _touch(self, row: Row) -> None:
         self._batch.tokens[row.host] = self._registry.token(row.host)
         if len(self._batch) >= BATCH:
             await self._due(0.0)
         else:
-            await self._due(min(self._clock() + INTERVAL, self._registry.starves_at(row.host)))
+            await self._due(min(self._clock() + self._interval, self._registry.starves_at(row.host)))
 
     async def _due(self, when: float) -> None:
         if when < self._flush_at:
@@ -217,7 +234,7 @@ class Keeper:
 
     async def _visit(self) -> None:
         """One round: take what there is, let the frontier work on it, and spread what it answers."""
-        self._out, self._batch, self._flush_at = self._batch, Batch(), NEVER
+        self._out, self._batch, self._flush_at = self._complete(), Batch(), NEVER
         registry, now = self._registry, self._clock()
         self._visited_at = now
         crowded = self._ask_at <= now and registry.crowd >= self._workbench
@@ -228,6 +245,7 @@ class Keeper:
             try:
                 answer = await self._call(self._at_the_frontier, *errand)
             except ScrapekitError as error:
+                self._tally(self._out, -1)
                 self._out.take_in(self._batch)
                 self.error, self._batch = error, self._out
             else:
@@ -236,6 +254,23 @@ class Keeper:
         if any(host not in registry for host in wanted):
             await self._due(now + HELD)
         await self._changed.ring()
+
+    def _complete(self) -> Batch:
+        """The batch as it goes out: counted, with how hosts stand and what is noted of the crawl at this moment."""
+        batch = self._batch
+        self._tally(batch, 1)
+        if self._uncommitted:
+            batch.states = self._registry.touched()
+            batch.notes |= self._notes()
+        return batch
+
+    def _tally(self, batch: Batch, sign: int) -> None:
+        stats = self._stats
+        stats.items += sign * len(batch.items)
+        stats.rejected += sign * len(batch.rejected)
+        for ended in batch.ended:
+            if ended.reason:
+                stats.reasons[ended.outcome.value, ended.reason] += sign
 
     def _at_the_frontier(
         self,
@@ -249,7 +284,7 @@ class Keeper:
     ) -> _Round:
         """Runs in the keeper's thread: touches the frontier and the sinks, and nothing of the crawl's."""
         frontier = self._frontier
-        committed = frontier.commit(batch, self._write)
+        committed = self._committed(batch)
         refilled = frontier.refill(wants, now)
         if released:
             frontier.release(released, now)
@@ -258,6 +293,13 @@ class Keeper:
             self._book.note(released, closed=True)
         leased = self._claimed(frontier.lease(max(room, 0), self._window, now, wanted), now)
         return _Round(committed, [(want, refilled[want.host]) for want in wants], leased, frontier.counts())
+
+    def _committed(self, batch: Batch) -> Committed:
+        try:
+            return self._frontier.commit(batch, self._write)
+        except ScrapekitError:
+            self._undo()
+            raise
 
     def _claimed(self, leased: Leased, now: float) -> Leased:
         """Those leases whose hosts no other live crawl visits, with what is remembered of them; the others wait."""
@@ -269,13 +311,15 @@ class Keeper:
             states = {lease.host: replace(lease.state, opens_at=now + HELD, rule="another crawl") for lease in others}
             self._frontier.release(states, now)
             log.warning("waiting for another crawl of this machine to leave %s", ", ".join(states))
-        hosts = [
-            lease if lease.state.memory is not None else replace(lease, state=self._book.recall(lease.host, now))
-            for lease in leased.hosts
-            if lease.host in mine
-        ]
+        hosts = [self._recalled(lease, self._book, now) for lease in leased.hosts if lease.host in mine]
         asks = [time for time in (leased.ask_at, now + HELD if others else None) if time is not None]
         return Leased(hosts, min(asks, default=None))
+
+    def _recalled(self, lease: Lease, book: HostBook, now: float) -> Lease:
+        """A lease with what the book knows better than the frontier."""
+        if lease.state.memory is None:
+            return replace(lease, state=book.recall(lease.host, now))
+        return replace(lease, state=book.later(lease.host, lease.state, now)) if self._resumed else lease
 
     def _leave(self, states: dict[str, HostState]) -> None:
         """Give every host back, at the end."""
@@ -296,18 +340,13 @@ class Keeper:
         for lease in answer.leased.hosts:
             registry.add(lease, now)
         self._ask_at = NEVER if answer.leased.ask_at is None else answer.leased.ask_at
-        self._count(batch, answer)
+        self._count(answer)
 
-    def _count(self, batch: Batch, answer: _Round) -> None:
+    def _count(self, answer: _Round) -> None:
         stats, counts = self._stats, answer.counts
         stats.seen, stats.pending, stats.hosts = counts.seen, counts.pending, counts.hosts
         for outcome, number in counts.ended.items():
             setattr(stats, outcome.value, number)
-        stats.items += len(batch.items)
-        stats.rejected += len(batch.rejected)
         stats.duplicates += answer.committed.duplicates
-        for ended in batch.ended:
-            if ended.reason:
-                stats.reasons[ended.outcome.value, ended.reason] += 1
         for outcome, reason in answer.committed.refused:
             stats.reasons[outcome.value, reason] += 1

@@ -40,6 +40,19 @@ class Spider:
     #: Statuses other than 2xx that go to the callback instead of the errback.
     accept_status: Iterable[int] = frozenset()
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """A dict of your own that is committed with the crawl, and is there again when the crawl is resumed.
+
+        What it holds must be what JSON can hold. It is there from ``opened`` on.
+        """
+        found: dict[str, Any] = self.__dict__.setdefault("_state", {})
+        return found
+
+    @state.setter
+    def state(self, value: dict[str, Any]) -> None:
+        self.__dict__["_state"] = value
+
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         name = getattr(cls, "name", None)

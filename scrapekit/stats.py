@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
+
+_COUNTERS: Final = frozenset({"statuses", "reasons", "misses"})
 
 
 @dataclass(slots=True)
@@ -45,6 +48,8 @@ class Stats:
     end: str = ""
     started: float = 0.0  # wall clock, seconds since the epoch
     duration: float = 0.0
+    #: How often the run was taken up again.
+    resumes: int = 0
 
     @property
     def done(self) -> int:
@@ -58,6 +63,16 @@ class Stats:
         plain["reasons"] = {f"{outcome}: {why}": count for (outcome, why), count in self.reasons.most_common()}
         plain["misses"] = dict(self.misses.most_common())
         return plain
+
+    def restore(self, plain: Mapping[str, Any]) -> None:
+        """Go on from what ``to_dict`` gave."""
+        for name, value in plain.items():
+            if name not in _COUNTERS:
+                setattr(self, name, value)
+        self.statuses = Counter({int(status): count for status, count in plain["statuses"].items()})
+        self.misses = Counter(plain["misses"])
+        reasons = {tuple(key.split(": ", 1)): count for key, count in plain["reasons"].items()}
+        self.reasons = Counter(reasons)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ def locks(tmp_path: Path) -> Iterator[Any]:
         each.close()
 
 
-def book(tmp_path: Path, locks: Any) -> HostBook:
-    return HostBook(tmp_path, locks())
+def book(tmp_path: Path, locks: Any, run: str = "run") -> HostBook:
+    return HostBook(tmp_path, locks(), run)
 
 
 # -- locks
@@ -107,11 +107,39 @@ def test_a_host_that_a_killed_crawl_left_counts_as_just_sent_to(tmp_path: Path, 
     killed.recall("a.test", 100.0)
     killed.note({"a.test": HostState(130.0, "back-off", {"last_sent": 101.0})}, closed=False)
     killed.close()  # as the system does it
-    second = book(tmp_path, locks)
+    second = book(tmp_path, locks, "another")
     state = second.recall("a.test", 110.0)
     second.close()
     assert state.memory["last_sent"] == 110.0
     assert state.opens_at == 130.0
+
+
+def test_a_run_that_is_resumed_knows_its_own_last_send(tmp_path: Path, locks: Any) -> None:
+    killed = book(tmp_path, locks)
+    killed.recall("a.test", 100.0)
+    killed.note({"a.test": HostState(130.0, "back-off", {"last_sent": 101.0})}, closed=False)
+    killed.close()
+    resumed = book(tmp_path, locks)
+    assert resumed.recall("a.test", 110.0).memory["last_sent"] == 101.0
+    resumed.close()
+
+
+@pytest.mark.parametrize(("visited", "later"), [(90.0, False), (101.0, False), (150.0, True)])
+def test_of_what_a_run_and_the_book_know_of_a_host_the_later_counts(
+    tmp_path: Path, locks: Any, visited: float, later: bool
+) -> None:
+    mine = HostState(130.0, "delay", {"last_sent": 101.0, "budget": {"pages": 7}, "origins": {"http://a.test": "mine"}})
+    another = book(tmp_path, locks, "another")
+    another.note({"a.test": HostState(visited + 60, "rest", {"last_sent": visited})}, closed=True)
+    another.close()
+    resumed = book(tmp_path, locks)
+    state = resumed.later("a.test", mine, 200.0)
+    resumed.close()
+    if not later:
+        assert state == mine
+    else:
+        assert (state.opens_at, state.rule, state.memory["last_sent"]) == (210.0, "rest", 150.0)
+        assert (state.memory["budget"], state.memory["origins"]) == ({"pages": 7}, {"http://a.test": "mine"})
 
 
 def test_robots_txt_is_kept_for_24_hours_and_no_longer(tmp_path: Path, locks: Any) -> None:

@@ -48,3 +48,13 @@ def test_a_view_shows_no_host_by_default():
     view = View(Stats(), in_flight=1, queued=2, elapsed=3.0)
     assert view.busiest == ()
     assert HostView("a.test", 1, 2, "delay", 0.5).wait == 0.5
+
+
+def test_counters_go_on_from_where_they_were_left() -> None:
+    stats = Stats(seen=5, fetched=3, items=2, end="interrupted", started=9.5, resumes=1)
+    stats.statuses[200] += 3
+    stats.reasons["failed", "status 404: gone"] += 2
+    stats.misses["Book.price .p"] += 1
+    again = Stats()
+    again.restore(json.loads(json.dumps(stats.to_dict())))
+    assert again == stats

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from scrapekit.circuit import is_failure
 from scrapekit.directives import NO_USES, Uses
-from scrapekit.errors import BadStatus, FetchError, Overtaken, ProxyFailed
+from scrapekit.errors import BadStatus, FetchError, Overtaken, PrivateAddress, ProxyFailed
 from scrapekit.frontier import PutBack
 from scrapekit.headers import Fields, Headers
 from scrapekit.hosts import UNHEARD, Heard, Turn
@@ -86,9 +86,10 @@ class Result:
 class Fetcher:
     """Sends requests and judges the answers.
 
-    ``headers`` go with every request (the User-Agent among them), and what ``sign`` gives for its method and URL.
-    ``agent`` is our robots.txt token; ``uses_of`` tells what robots.txt says of the use of a URL's content. ``way_of`` gives
-    the way to a URL; ``way_failed`` is told that its proxy failed, and says whether another takes over at once. ``clock``
+    ``headers`` go with every request (the User-Agent among them), and what ``sign`` gives for its method and URL, and
+    ``authorization`` for its URL. ``agent`` is our robots.txt token; ``uses_of`` tells what robots.txt says of the use
+    of a URL's content. ``refuses_hop`` says whether an answer from a URL may not lead to a target. ``way_of`` gives the
+    way to a URL; ``way_failed`` is told that its proxy failed, and says whether another takes over at once. ``clock``
     gives seconds since the epoch.
     """
 
@@ -103,12 +104,15 @@ class Fetcher:
         agent: str = "",
         uses_of: Callable[[str], Uses] = lambda url: NO_USES,
         sign: Callable[[str, str], Fields] | None = None,
+        authorization: Callable[[str], str] = lambda url: "",
+        refuses_hop: Callable[[str, str], bool] = lambda target, url: False,
         way_of: Callable[[str, Limits], Way] = lambda url, limits: DIRECT,
         way_failed: Callable[[str, Limits, Way, ProxyFailed], bool] = lambda url, limits, way, error: False,
         random: Random | None = None,
     ) -> None:
         self._sender, self._clock = sender, clock
         self._agent, self._uses_of, self._sign = agent, uses_of, sign
+        self._authorization, self._refuses_hop = authorization, refuses_hop
         self._way_of, self._way_failed = way_of, way_failed
         self._headers = ACCEPT.updated(headers)
         self._max_redirects, self._accept_status = max_redirects, accept_status
@@ -169,6 +173,9 @@ class Fetcher:
             merged = self._headers.updated(limits)
             base = self._by_limits[limits] = Headers([pair for pair in merged.raw if pair[1]])
         headers = base.updated(request.headers) if request.headers.raw else base
+        authorization = self._authorization(request.url)
+        if authorization and "authorization" not in request.headers:
+            headers = headers.updated({"Authorization": authorization})
         jar = self.jars.get(request.jar)
         kept = jar.header(request.url, self._clock()) if jar is not None else None
         if kept or request.cookies:
@@ -197,6 +204,8 @@ class Fetcher:
         )
         if hop is None:
             return None
+        if self._refuses_hop(hop.url, request.url):
+            raise PrivateAddress(f"leads to {host_of(hop.url)}", url=request.url, host=turn.host.name, phase="redirect")
         cookies = () if hop.crossed else row.request.cookies
         target = row.request.replace(
             url=hop.url, method=hop.method, headers=hop.headers, body=hop.body, cookies=cookies

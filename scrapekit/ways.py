@@ -6,17 +6,22 @@ change a way, a proxy that failed or other settings, forgets those that are kept
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from scrapekit.config import Settings
-from scrapekit.errors import ProxyFailed
+from scrapekit.errors import ConfigError, ProxyFailed
 from scrapekit.http import Trust, Way
 from scrapekit.http.trust import context_of
 from scrapekit.proxychoice import ProxyChoice
 from scrapekit.tables import Limits, pattern
+from scrapekit.tomlfile import dotted
+from scrapekit.url import host_of
+
+log = logging.getLogger("scrapekit.ways")
 
 #: The ways of so many origins are kept.
 MAX_KNOWN: Final = 10_000
@@ -45,6 +50,7 @@ class Ways:
         self._choice = ProxyChoice(environment, now=now)
         #: By origin and the identity of the limits; these are kept, so that no other ones get theirs.
         self._known: dict[tuple[str, int], tuple[Way, Limits]] = {}
+        self._unverified: set[str] = set()  # hosts of which that was told
         self.apply(settings)
 
     def __repr__(self) -> str:
@@ -52,11 +58,14 @@ class Ways:
 
     def apply(self, settings: Settings) -> None:
         """Go by other settings from now on. Raises ConfigError, and goes by those that it had, where they cannot be."""
-        for limits in _every(settings, self._spider):
+        for host, limits in _every(settings, self._spider):
             self._choice.check(limits.proxy)
             trust = self._trust(limits, settings.root)
             if trust.ca_file or trust.certificate or trust.key:
-                context_of(trust, http2=limits.http2)
+                self._check_files(settings, host, trust)
+        for path, limits in settings.rules(self._spider):
+            if not limits.verify:
+                log.warning("certificates are not checked where [%s] holds: anybody may answer there", dotted(path))
         self._root = settings.root
         self._known.clear()
 
@@ -85,17 +94,34 @@ class Ways:
         proxy = self._choice.of(url, limits.proxy)
         way = Way(proxy, self._trust(limits, self._root), limits.http2, self._may_be_private(url))
         self._known[key] = way, limits
+        if not way.trust.verify and url.startswith("https:"):
+            self._tell_unverified(host_of(url))
         return way
+
+    def _tell_unverified(self, host: str) -> None:
+        if host not in self._unverified:
+            if len(self._unverified) >= MAX_KNOWN:
+                self._unverified.clear()
+            self._unverified.add(host)
+            log.warning("%s: its certificate is not checked", host)
+
+    def _check_files(self, settings: Settings, host: str, trust: Trust) -> None:
+        try:
+            context_of(trust, http2=False)
+        except ConfigError as error:
+            key = error.key or ""
+            raise settings.placed(error, (*settings.giving(key, host, self._spider), key)) from None
 
     def _trust(self, limits: Limits, root: Path) -> Trust:
         files = [str(root / file) if file else "" for file in (limits.ca_file, limits.certificate, limits.key)]
         return Trust(limits.verify, *files)
 
 
-def _every(settings: Settings, spider: str) -> Iterator[Limits]:
-    """The limits of each host that has a rule, and of all others; for a pattern those of some host that it means."""
+def _every(settings: Settings, spider: str) -> Iterator[tuple[str, Limits]]:
+    """Each host that has a rule, and one of all others, with its limits; for a pattern some host that it means."""
     patterns = [*settings.hosts]
     if spider in settings.spiders:
         patterns += settings.spiders[spider].hosts
     for each in ["*", *patterns]:
-        yield settings.limits_for(pattern(each).replace("*", "any"), spider)
+        host = pattern(each).replace("*", "any")
+        yield host, settings.limits_for(host, spider)

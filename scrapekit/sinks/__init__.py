@@ -14,6 +14,7 @@ from scrapekit.sinks.kept import Kept, keep, rejected
 from scrapekit.sinks.memory import ListSink
 from scrapekit.sinks.opening import STDOUT, check_target, check_targets, open_sink
 from scrapekit.sinks.parquetfile import ParquetSink
+from scrapekit.sinks.resuming import copy_items, resume_sink
 from scrapekit.sinks.runs import HOME, RunFolder
 from scrapekit.sinks.sink import Sink, write_all, write_each
 from scrapekit.sinks.sqlitefile import SQLiteSink
@@ -34,9 +35,11 @@ __all__ = [
     "StdoutSink",
     "check_target",
     "check_targets",
+    "copy_items",
     "keep",
     "open_sink",
     "rejected",
+    "resume_sink",
     "write_all",
     "write_each",
 ]

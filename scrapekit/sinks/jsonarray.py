@@ -21,7 +21,10 @@ _SPACE: Final = b" \t\r\n"  # RFC 8259 §2
 
 
 class JsonArraySink:
-    """Items as a JSON array in a file; its position is in bytes, the closing bracket not counted."""
+    """Items as a JSON array in a file; its position is in bytes, the closing bracket not counted, and 0 if it has none.
+
+    So a file that was begun by this sink says of itself that there is nothing in it to be kept.
+    """
 
     def __init__(self, path: Path, *, fresh: bool = True) -> None:
         self._tail = Tail(path, fresh=fresh, closing=b"\n]\n")
@@ -37,7 +40,8 @@ class JsonArraySink:
             self._tail.put((lead + ",\n".join([kept.line for kept in items])).encode())
 
     def position(self) -> int:
-        return self._tail.position
+        position = self._tail.position
+        return position if position > len(_OPENING) else 0
 
     def rewind(self, position: int, /) -> None:
         self._tail.cut(position)

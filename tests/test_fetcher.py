@@ -16,6 +16,7 @@ from scrapekit.errors import (
     BadStatus,
     ConnectFailed,
     FetchTimeout,
+    PrivateAddress,
     TLSFailed,
     TooLarge,
     TooManyRedirects,
@@ -576,3 +577,54 @@ def test_a_robots_txt_is_followed_for_five_hops(hops, follows, run):
     assert (result.put_back is not None) == follows
     if not follows:
         assert isinstance(result.error, TooManyRedirects)
+
+
+# ---- credentials ----
+
+
+def credentials(url):
+    return "Bearer for-a" if url.startswith("https://a.test/") else ""
+
+
+def test_credentials_go_with_each_request_to_their_origin_and_are_no_part_of_the_row(run):
+    rig = Rig(reply(503), authorization=credentials, headers=OURS.updated({"Authorization": "from the settings"}))
+    result = rig.fetch(run)
+    assert rig.headers["authorization"] == "Bearer for-a"
+    assert "authorization" not in result.put_back.row.request.headers
+
+
+@pytest.mark.parametrize(
+    ("target", "kept"),
+    [("/x", True), ("https://a.test:443/x", True), ("http://a.test/x", False), ("https://a.test:8443/x", False),
+     ("https://b.test/x", False)],
+)  # fmt: skip
+def test_D06_D09_a_redirect_takes_no_credentials_to_another_origin(target, kept, run):
+    rig = Rig(moved(target), reply(), authorization=credentials)
+    row = rig.fetch(run).put_back.row
+    rig.fetch(run, row)
+    assert rig.headers.get("authorization") == ("Bearer for-a" if kept else None)
+
+
+def test_a_request_s_own_authorization_goes_before(run):
+    rig = Rig(reply(), authorization=credentials)
+    rig.fetch(run, row_of(headers={"Authorization": "Digest x"}))
+    assert rig.headers.get_all("authorization") == ["Digest x"]
+
+
+# ---- private addresses ----
+
+
+@pytest.mark.parametrize("robots_of", [None, Origin("https://a.test")])
+def test_D08_a_redirect_that_is_refused_ends_the_request_and_is_not_tried_again(robots_of, run):
+    asked = []
+
+    def refuses(target, url):
+        asked.append((target, url))
+        return True
+
+    rig = Rig(moved("http://2130706433/x"), refuses_hop=refuses)
+    result = exactly_one(rig.fetch(run, robots_of=robots_of))
+    assert asked == [("http://127.0.0.1/x", URL)]
+    assert isinstance(result.error, PrivateAddress)
+    assert (result.error.phase, result.error.reason) == ("redirect", "private address")
+    assert str(result.error) == "private address: leads to 127.0.0.1 [redirect]"

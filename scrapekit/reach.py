@@ -48,17 +48,17 @@ class Reach:
             self._started.add(host)
 
     def refuses(self, host: str, source: str | None) -> bool:
-        """Whether something at the host ``source``, a page or a redirect, may not lead to a host.
+        """Whether a page at the URL ``source`` may not lead to a host; None is for a start request, which nothing did.
 
-        None is for a start request, which nothing led to.
+        Of hosts that are no private addresses by their spelling, nothing is known here.
         """
         if source is None or not self._is_spelt(host):
             return False
-        return not (self._is_open(host) or self._is_private(source))
+        return not (self._is_open(host) or self._is_private(host_of(source)))
 
     def refuses_hop(self, target: str, source: str) -> bool:
-        """The same of canonical URLs: whether an answer from ``source`` may not lead to ``target``."""
-        return self.refuses(host_of(target), host_of(source))
+        """The same of a redirect from one URL to another."""
+        return self.refuses(host_of(target), source)
 
     def may_be_private(self, url: str) -> bool:
         """Whether the connection for a canonical URL may be to a private address.

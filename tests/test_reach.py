@@ -54,17 +54,17 @@ SPELLINGS = [
 @pytest.mark.parametrize("url", SPELLINGS)
 def test_D08_nobody_on_the_open_net_leads_to_a_private_address_however_it_is_spelt(url):
     host = host_of(canonical(url))
-    assert reach().refuses(host, "site.example")
-    assert reach().refuses(host, "44.0.0.1:8080")
+    assert reach().refuses(host, "http://site.example/")
+    assert reach().refuses(host, "http://44.0.0.1:8080/")
     assert reach().refuses_hop(canonical(url), "https://site.example/page")
     assert not reach().refuses(host, None)  # a start request
-    assert not reach().refuses(host, "10.9.9.9")
-    assert not reach().refuses(host, "localhost:8000")
+    assert not reach().refuses(host, "http://10.9.9.9/")
+    assert not reach().refuses(host, "http://localhost:8000/")
 
 
 @pytest.mark.parametrize("host", ["site.example", "44.0.0.1", "[2606:4700::1111]:8080", "10.example", "intranet"])
 def test_what_is_not_spelt_as_private_is_judged_by_whoever_connects(host):
-    assert not reach().refuses(host, "site.example")
+    assert not reach().refuses(host, "http://site.example/")
     assert not reach().may_be_private(f"http://{host}/")
 
 
@@ -72,9 +72,9 @@ def test_a_private_host_is_open_once_a_start_request_named_its_address():
     mine = reach()
     for host in ("10.0.0.1:8080", "site.example"):
         mine.start(host)
-    assert not mine.refuses("10.0.0.1:8080", "site.example")
-    assert mine.refuses("10.0.0.1", "site.example")  # another port is another host
-    assert mine.refuses("10.0.0.2:8080", "site.example")
+    assert not mine.refuses("10.0.0.1:8080", "http://site.example/")
+    assert mine.refuses("10.0.0.1", "http://site.example/")  # another port is another host
+    assert mine.refuses("10.0.0.2:8080", "http://site.example/")
     assert not mine.may_be_private("http://site.example/")  # a name, wherever it points
 
 
@@ -84,30 +84,30 @@ def test_a_host_in_resolve_is_open_and_private_itself_if_its_address_is():
     assert mine.may_be_private("https://books.test/")
     assert mine.may_be_private("http://cdn.test:8080/")
     assert not mine.may_be_private("http://cdn.test/")
-    assert not mine.refuses("127.0.0.1", "books.test")
-    assert mine.refuses("127.0.0.1", "cdn.test:8080")  # which is on the open net
-    assert not mine.refuses("localhost", "site.example")
+    assert not mine.refuses("127.0.0.1", "http://books.test/page")
+    assert mine.refuses("127.0.0.1", "http://cdn.test:8080/")  # which is on the open net
+    assert not mine.refuses("localhost", "http://site.example/")
 
 
 def test_a_host_with_leave_is_open_to_all_and_opens_no_other():
     hosts = {"10.0.0.1": {"allow_private": True}, "*.corp.example": {"allow_private": True}}
     mine = reach(hosts=hosts)
-    assert not mine.refuses("10.0.0.1", "site.example")
+    assert not mine.refuses("10.0.0.1", "http://site.example/")
     assert mine.may_be_private("http://wiki.corp.example/")
     assert not mine.may_be_private("http://corp.example/")
-    assert mine.refuses("10.0.0.2", "site.example")
-    assert mine.refuses("10.0.0.2", "wiki.corp.example")
+    assert mine.refuses("10.0.0.2", "http://site.example/")
+    assert mine.refuses("10.0.0.2", "http://wiki.corp.example/")
 
 
 def test_leave_for_all_opens_all():
     mine = reach(limits={"allow_private": True})
-    assert not mine.refuses("10.0.0.1", "site.example")
+    assert not mine.refuses("10.0.0.1", "http://site.example/")
     assert mine.may_be_private("http://site.example/")
 
 
 def test_of_so_many_hosts_is_remembered_how_they_are_spelt():
     mine = reach()
     for number in range(HOSTS + 1):
-        mine.refuses(f"{number}.example", "site.example")
+        mine.refuses(f"{number}.example", "http://site.example/")
     assert len(mine._spelt) <= HOSTS
-    assert mine.refuses("10.0.0.1", "site.example")
+    assert mine.refuses("10.0.0.1", "http://site.example/")

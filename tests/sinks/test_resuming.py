@@ -90,7 +90,7 @@ class Run:
         self.sink.close()
         if not self.old:
             self.path.unlink()
-        self.resume()
+        self.resume(lost=True)
 
     def shorten(self, share: float) -> None:
         """Cut it off somewhere, unless something stood in it before the run, which nothing can bring back."""
@@ -99,9 +99,9 @@ class Run:
             size = self.path.stat().st_size
             with self.path.open("r+b") as file:
                 file.truncate(int(size * share))
-        self.resume()
+        self.resume(lost=True)
 
-    def resume(self, doubt: bool = False) -> None:
+    def resume(self, doubt: bool = False, *, lost: bool = False) -> None:
         self.items.close()
         self.items = JsonLinesSink(self.record, fresh=False)
         upto, position = self.noted
@@ -109,7 +109,7 @@ class Run:
         self.sink, anew = resume_sink(
             self.path, position=position, base=self.base, record=self.record, upto=upto, doubt=doubt
         )
-        assert anew or not doubt
+        assert lost or anew == doubt, "it is read again only where that must be"
         self.note()
 
     def check(self) -> None:

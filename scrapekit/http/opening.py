@@ -80,10 +80,11 @@ class Opener:
     ) -> Stream:
         for left, address in zip(reversed(range(len(addresses))), addresses, strict=True):
             host, port = (address.ip, address.port) if address is not None else (parts.hostname, parts.port)
+            hands = handshake(proxy, host, port, terms.sizes)
             stream = await self._to_proxy(proxy, terms, stage)
             stage.phase = "head"
             try:
-                await shake_hands(stream, handshake(proxy, host, port, terms.sizes))
+                await shake_hands(stream, hands)
             except ProxyFailed as error:
                 if not (error.refused and left):
                     raise

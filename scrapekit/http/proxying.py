@@ -55,6 +55,7 @@ _WANTS_CREDENTIALS: Final = "it wants credentials, and there are none"
 _HEAD: Final = 5
 _SIZES: Final = {1: 10, 4: 22}
 _NAME: Final = 3
+_LONGEST: Final = 255
 
 
 class Handshake(Protocol):
@@ -74,7 +75,10 @@ class Handshake(Protocol):
 
 
 def handshake(proxy: Proxy, host: str, port: int, sizes: Sizes) -> Handshake:
-    """How to ask a proxy for a tunnel to a host: a canonical name, or an address without brackets."""
+    """How to ask a proxy for a tunnel to a host: a canonical name, or an address without brackets.
+
+    Raises ProxyFailed for a name that cannot be said to it.
+    """
     return Socks5(proxy, host, port) if proxy.scheme.startswith("socks") else Connect(proxy, host, port, sizes)
 
 
@@ -115,6 +119,8 @@ class Socks5:
 
     def __init__(self, proxy: Proxy, host: str, port: int) -> None:
         self._proxy, self._engine = proxy, SOCKS5Connection()
+        if len(host) > _LONGEST:
+            raise failed(proxy, f"a name is longer than {_LONGEST} bytes", phase="head", refused=True)
         self._target = SOCKS5CommandRequest(SOCKS5Command.CONNECT, *_address(host), port)
         methods = [SOCKS5AuthMethod.NO_AUTH_REQUIRED]
         if proxy.username:

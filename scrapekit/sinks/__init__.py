@@ -15,13 +15,15 @@ from scrapekit.sinks.memory import ListSink
 from scrapekit.sinks.opening import STDOUT, check_target, check_targets, open_sink
 from scrapekit.sinks.parquetfile import ParquetSink
 from scrapekit.sinks.resuming import copy_items, resume_sink
-from scrapekit.sinks.runs import HOME, RunFolder
+from scrapekit.sinks.runlock import RunLock
+from scrapekit.sinks.runs import HOME, LAST, RunFolder
 from scrapekit.sinks.sink import Sink, write_all, write_each
 from scrapekit.sinks.sqlitefile import SQLiteSink
 from scrapekit.sinks.stdout import StdoutSink
 
 __all__ = [
     "HOME",
+    "LAST",
     "STDOUT",
     "CsvSink",
     "JsonArraySink",
@@ -30,6 +32,7 @@ __all__ = [
     "ListSink",
     "ParquetSink",
     "RunFolder",
+    "RunLock",
     "SQLiteSink",
     "Sink",
     "StdoutSink",

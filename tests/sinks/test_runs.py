@@ -85,3 +85,71 @@ def test_the_log_has_time_level_and_message(tmp_path: Path) -> None:
     time, rest = run.log.read_text().split(" WARNING ")
     assert time.endswith(".250")
     assert rest == "scrapekit.x: slow host \\ud800\n"
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[RunFolder]:
+    names = ["20261121-080000-books", "20261122-080000-quotes", "20261123-080000-books"]
+    for name in names:
+        (tmp_path / ".scrapekit" / "runs" / name).mkdir(parents=True)
+    (tmp_path / ".scrapekit" / "runs" / "a file").touch()
+    return [RunFolder(tmp_path / ".scrapekit" / "runs" / name) for name in names]
+
+
+def test_runs_are_listed_newest_first(three: list[RunFolder], tmp_path: Path) -> None:
+    assert RunFolder.all(tmp_path) == three[::-1]
+    assert RunFolder.all(tmp_path / "elsewhere") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("20261121-080000-books", 0),
+        ("20261122", 1),
+        ("quotes", 1),
+        ("3-080000-books", 2),
+        ("last", 2),
+    ],
+)
+def test_a_run_is_named_by_its_id_or_by_one_of_its_ends(
+    name: str, index: int, three: list[RunFolder], tmp_path: Path
+) -> None:
+    assert RunFolder.open(tmp_path, name) == three[index]
+
+
+def test_a_whole_id_means_one_run_though_others_begin_with_it(tmp_path: Path) -> None:
+    runs = [RunFolder.create(tmp_path, "quotes", now=noon) for _ in range(3)]
+    assert RunFolder.open(tmp_path, runs[0].id) == runs[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("books", r"2 runs are meant by 'books' \(they are 20261123-080000-books, 20261121-080000-books\)"),
+        ("20261122-quotes", r"there is no run '20261122-quotes' \(there is 20261122-080000-quotes"),
+        ("080000-quot", r"there is no run '080000-quot' \(there is 20261122-080000-quotes\)"),
+        ("zzz", r"there is no run 'zzz' \(there is 20261123-080000-books, 20261122-080000-quotes, 2026"),
+        ("", r"there is no run ''"),
+    ],
+)
+def test_a_name_that_means_none_or_several_is_refused_with_the_nearest(
+    name: str, message: str, three: list[RunFolder], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        RunFolder.open(tmp_path, name)
+
+
+def test_where_there_is_no_run_it_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no run here \(crawl first: scrapekit crawl NAME\)"):
+        RunFolder.open(tmp_path, "last")
+
+
+def test_a_run_that_is_removed_frees_what_it_took(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "quotes")
+    before = run.size()
+    run.items.write_bytes(b"x" * 100_000)
+    run.files.mkdir()
+    (run.files / "a").write_bytes(b"x" * 100_000)
+    assert run.size() - before >= 200_000
+    assert run.remove() >= 200_000
+    assert not run.path.exists()

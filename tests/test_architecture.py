@@ -58,6 +58,9 @@ OWNERS = {
     "click": {"cli"},
     "cryptography": {"signing"},
     "h11": {"http"},
+    "h2": {"http"},
+    "hpack": {"http"},
+    "hyperframe": {"http"},
     "publicsuffixlist": {"suffixes"},
     "pyarrow": {"sinks"},
     "pydantic": {"item", "extract", "config", "tables", "complaint", "sinks", "pages"},
@@ -223,7 +226,7 @@ def test_every_library_in_use_is_declared():
     used = {name.split(".")[0] for module in MODULES for name, _ in module.imports}
     used = {"pydantic" if name == "pydantic_core" else name for name in used}  # pydantic's own engine comes with it
     foreign = used - set(sys.stdlib_module_names) - {"scrapekit"}
-    optional = {"redis", "IPython", "cryptography", "pyarrow"}
+    optional = {"redis", "IPython", "cryptography", "pyarrow", "h2", "hpack", "hyperframe"}
     assert foreign - optional <= declared
 
 

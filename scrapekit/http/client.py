@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from types import TracebackType
 from typing import Self
 
-from scrapekit.errors import BadRequest, BadResponse, FetchError, Overtaken
+from scrapekit.errors import BadRequest, BadResponse, FetchError
 from scrapekit.headers import Headers
 from scrapekit.http.body import Into, Spool
-from scrapekit.http.connection import Connection, Reply
+from scrapekit.http.connection import Asked, Connection, Reply, Route
 from scrapekit.http.dialer import Dial, Secure, dial_tcp
+from scrapekit.http.door import Door
 from scrapekit.http.opening import Opener
 from scrapekit.http.outgoing import request_bytes
 from scrapekit.http.pool import IDLE_SECONDS, MAX_AGE, MAX_IDLE, Pool
@@ -47,6 +49,7 @@ class Client:
     ) -> None:
         self.spool = spool or Spool()
         self._opener, self._now = Opener(resolver, dial=dial, secure=secure), now
+        self._doors: dict[Route, Door] = {}
         self.pool = Pool(now=now, max_idle=max_idle, idle_seconds=idle_seconds, max_age=max_age)
 
     def __repr__(self) -> str:
@@ -90,12 +93,12 @@ class Client:
         parts = split(url)
         relay = forwarding(terms.way, parts)
         try:
-            request = _request(method, parts, headers, body, relay)
+            asked = Asked(method, _request(method, parts, headers, body, relay), parts, headers, body)
             connection = await self._connection(url, parts, terms, fresh=fresh)
             try:
-                if may_go is not None and not may_go():
-                    raise Overtaken("the host asked for a rest meanwhile", address=connection.address)
-                reply = await connection.ask(method, request, terms=terms, spool=self.spool, on_sent=on_sent, into=into)
+                reply = await connection.ask(
+                    asked, terms=terms, spool=self.spool, on_sent=on_sent, may_go=may_go, into=into
+                )
                 return reply if relay is None else judged(reply, relay)
             finally:
                 self.pool.give(connection)
@@ -113,11 +116,47 @@ class Client:
 
     async def _connection(self, url: str, parts: Parts, terms: Terms, *, fresh: bool) -> Connection:
         route = origin_of(url), terms.way
-        connection = None if fresh else self.pool.take(route)
-        if connection is not None:
-            return connection
+        if not fresh:
+            while (connection := self.pool.take(route)) is not None:
+                if await self._is_fit(connection):
+                    return connection
+            if terms.way.http2 and parts.scheme == "https":
+                return await self._shared(route, parts, terms)
+        return await self._open(route, parts, terms)
+
+    async def _is_fit(self, connection: Connection) -> bool:
+        fit = False
+        try:
+            fit = await connection.fit()
+        finally:
+            if not fit:
+                self.pool.give(connection)
+        return fit
+
+    async def _shared(self, route: Route, parts: Parts, terms: Terms) -> Connection:
+        """One opens, the others wait whether there is room beside it: one connection is enough (RFC 9113 §9.1)."""
+        door = self._doors.get(route)
+        if door is not None:
+            await door.wait(terms.deadlines.connect)
+            return self.pool.take(route) or await self._open(route, parts, terms)
+        door = self._doors[route] = Door()
+        try:
+            return await self._open(route, parts, terms)
+        except FetchError as error:
+            door.error = error
+            raise
+        finally:
+            del self._doors[route]
+            await door.open()
+
+    async def _open(self, route: Route, parts: Parts, terms: Terms) -> Connection:
         stream = await self._opener.open(parts, terms)
-        return Connection(route, stream, born=self._now())
+        if not (terms.way.http2 and getattr(stream, "protocol", "") == "h2"):
+            return Connection(route, stream, born=self._now())
+        shared = import_module("scrapekit.http.shared")  # it stands on h2, which not everybody has
+        connection: Connection = shared.SharedConnection(route, stream, sizes=terms.sizes, born=self._now())
+        self.pool.add(connection)
+        return connection
 
     async def _close_dropped(self) -> None:
         while (connection := self.pool.dropped()) is not None:

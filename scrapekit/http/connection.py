@@ -1,4 +1,4 @@
-"""One connection: a stream, and the exchanges it carries one after the other.
+"""One connection of HTTP/1: a stream, and the exchanges it carries one after the other.
 
 The state is in one table and moved by one method. Whether the connection may be used again is decided here, from what
 the exchange saw and from what arrived while nobody asked.
@@ -14,10 +14,10 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from scrapekit.content import Content
-from scrapekit.errors import ConnectFailed, FetchError
+from scrapekit.errors import ConnectFailed, FetchError, Overtaken
 from scrapekit.headers import Headers
 from scrapekit.http.body import Into, Spool
 from scrapekit.http.exchange import Exchange
@@ -26,6 +26,7 @@ from scrapekit.http.redirect import REDIRECTS
 from scrapekit.http.stream import Stream
 from scrapekit.http.talk import Talk, translated
 from scrapekit.http.terms import Terms, Way
+from scrapekit.url import Parts
 
 #: Who is spoken to, and how they are reached.
 Route = tuple[str, Way]
@@ -47,6 +48,16 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
     State.IDLE: frozenset({State.BUSY, State.CLOSED}),
     State.CLOSED: frozenset({State.CLOSED}),
 }
+
+
+class Asked(NamedTuple):
+    """A request as it is to be sent: ``wire`` is how HTTP/1 writes it, the rest is for those who write it otherwise."""
+
+    method: str
+    wire: bytes
+    parts: Parts
+    headers: Headers
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +84,17 @@ class Reply:
 class Connection:
     """A stream on a ``route`` (an origin and the way to it) and what may be done with it.
 
-    ``born`` and ``since`` (when it fell idle) are in the seconds of whoever keeps it.
+    ``born`` and ``since`` (when it fell idle) are in the seconds of whoever keeps it; ``users`` counts to whom they
+    have given it.
     """
 
-    __slots__ = ("_state", "_stream", "address", "born", "keep", "route", "served", "since")
+    __slots__ = ("_state", "_stream", "address", "born", "keep", "route", "served", "since", "users")
 
     def __init__(self, route: Route, stream: Stream, *, born: float = 0.0) -> None:
         self.route, self._stream, self.born = route, stream, born
         self.address = stream.address
         self.since = born
-        self.served = 0
+        self.served = self.users = 0
         self.keep: float | None = None  # seconds for which the server said it would keep it open
         self._state = State.FRESH
 
@@ -97,6 +109,15 @@ class Connection:
         assert state in MOVES[self._state], f"{self._state} may not become {state}"
         self._state = state
 
+    @property
+    def capacity(self) -> int:
+        """How many exchanges it can carry at once."""
+        return 1
+
+    async def fit(self) -> bool:
+        """Whether it can still be used, now that it was chosen; what has arrived meanwhile is read where it may be."""
+        return True
+
     def quiet(self) -> bool:
         """Whether nothing has come from the peer while idle, not even its end (RFC 9112 §9.5)."""
         return self._state is not State.CLOSED and not self._stream.pending()
@@ -108,29 +129,32 @@ class Connection:
 
     async def ask(
         self,
-        method: str,
-        request: bytes,
+        asked: Asked,
         *,
         terms: Terms,
         spool: Spool,
         on_sent: Callable[[], Awaitable[None]] | None = None,
+        may_go: Callable[[], bool] | None = None,
         into: Into | None = None,
     ) -> Reply:
-        """Send a request's bytes and give the answer; afterwards the connection is idle or closed.
+        """Send a request and give the answer; afterwards the connection is idle or closed.
 
-        ``on_sent`` is awaited as soon as the first byte was handed to the system; the body goes to ``spool``, unless
-        ``into`` has another place for it. Raises FetchTimeout, ConnectFailed, BadResponse, TooLarge or NotStored;
-        ``reused`` is set on an error only where the connection had served before, was cut, and no byte of the answer
-        had come: that one may be put back without counting.
+        ``may_go`` is asked with no await before the first byte; if it says no, Overtaken is raised. ``on_sent`` is
+        awaited as soon as that byte was handed to the system; the body goes to ``spool``, unless ``into`` has another
+        place for it. Raises FetchTimeout, ConnectFailed, BadResponse, TooLarge or NotStored; ``reused`` is set on an
+        error only where the request may be sent again without counting: the connection had served before, was cut, and
+        no byte of the answer had come, or the peer says that it was not looked at.
         """
+        if may_go is not None and not may_go():
+            raise Overtaken("the host asked for a rest meanwhile", address=self.address)
         self._become(State.BUSY)
-        talk = Talk(self._stream, Exchange(method, terms.sizes), terms, on_sent, spool=spool, into=into)
+        talk = Talk(self._stream, Exchange(asked.method, terms.sizes), terms, on_sent, spool=spool, into=into)
         try:
-            await talk.play(request)
-            reply = self._reply(talk)
+            await talk.play(asked.wire)
+            reply = self._reply(talk, reused=self.served > 0)
         except (FetchError, OSError, Expired) as error:
             await self.close()
-            return self._despite(error, talk)
+            return self._despite(error, talk, reused=self.served > 0)
         except BaseException:  # a cancellation is none of Exception
             await self.close()
             raise
@@ -142,28 +166,27 @@ class Connection:
             await self.close()
         return reply
 
-    def _reply(self, talk: Talk) -> Reply:
-        exchange, reused = talk.exchange, self.served > 0
-        head = exchange.head
+    def _reply(self, talk: Talk, *, reused: bool) -> Reply:
+        exchange, head = talk.exchange, talk.exchange.head
         assert head is not None
         if reused and head.status == 408 and not exchange.reusable:
             # The server gave up waiting on the idle connection just as we wrote (RFC 9110 §15.5.9).
             raise ConnectFailed("408 on an idle connection", phase="head")
         return Reply(head.status, head.headers, talk.content, head.version, self.address, exchange.received, reused)
 
-    def _despite(self, error: FetchError | OSError | Expired, talk: Talk) -> Reply:
+    def _despite(self, error: FetchError | OSError | Expired, talk: Talk, *, reused: bool) -> Reply:
         """The reply that stands in spite of the error, or the error with its facts.
 
         Where a redirect leads is known once its head is here; its body is for nobody, and is often badly made.
         """
-        exchange = talk.exchange
-        if exchange.head is not None and exchange.head.status in REDIRECTS and "location" in exchange.head.headers:
+        head = talk.exchange.head
+        if head is not None and head.status in REDIRECTS and "location" in head.headers:
             talk.content = b""
-            return self._reply(talk)
+            return self._reply(talk, reused=reused)
         failure = translated(error, talk)
         failure.address, failure.sent = self.address, talk.sent > 0
-        stale = not exchange.received or (exchange.head is not None and exchange.head.status == 408)
-        failure.reused = self.served > 0 and stale and isinstance(failure, ConnectFailed)
+        stale = not talk.exchange.received or (head is not None and head.status == 408)
+        failure.reused = reused and stale and isinstance(failure, ConnectFailed)
         raise failure from None
 
 

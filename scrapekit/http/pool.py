@@ -1,16 +1,17 @@
-"""Idle connections, kept for the next request on the same route.
+"""Connections that are kept: idle ones for the next request on the same route, and those that can carry one more.
 
 One synchronous method decides what is used and what goes; the caller closes what ``dropped`` hands it. No I/O but a
 look at whether something has arrived; the clock is handed in.
 
-Invariant: every connection here is idle, in ``_idle`` (the longest idle first) and in its route's list; one on which
-anything arrived while idle is never given out: it would be read as the answer to the next request (RFC 9112 §9.5).
+Invariant: a connection that nobody uses is in ``_idle`` (the longest idle first); one is in its route's list as long as
+it has room for another exchange, idle or shared. Where something arrived while idle that could be read as the answer to
+the next request, it is never given out (RFC 9112 §9.5).
 """
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Final
 
@@ -42,7 +43,8 @@ class Pool:
         self._closed = False
 
     def __repr__(self) -> str:
-        each = ", ".join(sorted(f"{origin}: {len(kept)}" for (origin, _), kept in self._by_route.items()))
+        idle = Counter(connection.route[0] for connection in self._idle)
+        each = ", ".join(sorted(f"{origin}: {count}" for origin, count in idle.items()))
         closing = f"; {len(self._closing)} closing" if self._closing else ""
         return f"<Pool {len(self._idle)} idle{f' ({each})' if each else ''}{closing}>"
 
@@ -54,6 +56,11 @@ class Pool:
     def take(self, route: Route) -> Connection | None:
         """The connection on that route that was used last, if one is fit; it is the caller's then."""
         return self._settle(route, None)
+
+    def add(self, connection: Connection) -> None:
+        """A new one, which the caller uses; others may share it where it has room, and each gives it back."""
+        connection.users = 1
+        self._offer(connection)
 
     def give(self, connection: Connection) -> None:
         """Take a connection back after an exchange: kept if it is idle and there is room."""
@@ -71,6 +78,7 @@ class Pool:
     def shut(self) -> None:
         """Let go of all, and keep none that is given from now on."""
         self._closed = True
+        self._by_route.clear()
         for connection in list(self._idle):
             self._drop(connection)
 
@@ -78,17 +86,47 @@ class Pool:
         """The one place that decides: what has expired goes, what is given stays if it may, what is wanted is found."""
         now = self._now()
         self._expire(now)
-        if given is not None and given.state is not State.CLOSED:
-            self._keep(given, now)
+        if given is not None:
+            self._take_back(given, now)
         kept = self._by_route.get(wanted) if wanted is not None else None
         while kept:
             connection = kept[-1]
             if self._fit(connection, now):
-                self._forget(connection)
+                self._hand_out(connection)
                 return connection
             self._drop(connection)
             kept = self._by_route.get(wanted)  # type: ignore[arg-type]
         return None
+
+    def _hand_out(self, connection: Connection) -> None:
+        self._idle.pop(connection, None)
+        connection.users += 1
+        if connection.users >= connection.capacity:
+            self._withdraw(connection)
+
+    def _take_back(self, connection: Connection, now: float) -> None:
+        connection.users = max(0, connection.users - 1)
+        if connection.state is State.CLOSED:
+            self._withdraw(connection)
+        elif connection.users:
+            self._offer(connection)
+        else:
+            self._keep(connection, now)
+
+    def _offer(self, connection: Connection) -> None:
+        """Let others use it as well, if it has room for them."""
+        kept = self._by_route.get(connection.route, ())
+        if not self._closed and connection.users < connection.capacity and connection not in kept:
+            self._by_route[connection.route].append(connection)
+
+    def _withdraw(self, connection: Connection) -> None:
+        """Offer it to nobody else."""
+        kept = self._by_route.get(connection.route)
+        if kept is None or connection not in kept:
+            return
+        kept.remove(connection)
+        if not kept:
+            del self._by_route[connection.route]
 
     def _expire(self, now: float) -> None:
         """Drop what has been idle too long; the order of ``_idle`` makes this a look at the first one."""
@@ -100,29 +138,27 @@ class Pool:
 
     def _keep(self, connection: Connection, now: float) -> None:
         if self._closed or self._max_idle < 1 or connection.state is not State.IDLE:
-            self._closing.append(connection)
+            self._drop(connection)
             return
         if len(self._idle) >= self._max_idle:
             self._drop(next(iter(self._idle)))
         connection.since = now
         self._idle[connection] = None
-        self._by_route[connection.route].append(connection)
+        self._offer(connection)
 
     def _fit(self, connection: Connection, now: float) -> bool:
         promised = self._idle_seconds if connection.keep is None else connection.keep - _MARGIN
+        rested = 0.0 if connection.users else now - connection.since
         return (
-            now - connection.since < min(self._idle_seconds, promised)
+            rested < min(self._idle_seconds, promised)
             and now - connection.born < self._max_age
+            and connection.users < connection.capacity
             and connection.quiet()
         )
 
     def _drop(self, connection: Connection) -> None:
-        self._forget(connection)
-        self._closing.append(connection)
-
-    def _forget(self, connection: Connection) -> None:
-        del self._idle[connection]
-        kept = self._by_route[connection.route]
-        kept.remove(connection)
-        if not kept:
-            del self._by_route[connection.route]
+        """Let go of it; while others use it, it is only offered no more."""
+        self._withdraw(connection)
+        self._idle.pop(connection, None)
+        if not connection.users:
+            self._closing.append(connection)

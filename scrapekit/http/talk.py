@@ -14,10 +14,16 @@ from scrapekit.http.body import Intake, Into, Spool
 from scrapekit.http.exchange import Head
 from scrapekit.http.limit import Expired, Limit
 from scrapekit.http.pace import paced
-from scrapekit.http.stream import Stream
 from scrapekit.http.terms import Terms
 
 READ: Final = 65536  # bytes asked for at once
+
+
+class Flow(Protocol):
+    """What carries one exchange: a ``Stream``, or a share in one."""
+
+    async def read(self, size: int) -> bytes: ...
+    async def write(self, data: bytes) -> int: ...
 
 
 class Incoming(Protocol):
@@ -43,7 +49,7 @@ class Talk:
 
     def __init__(
         self,
-        stream: Stream,
+        stream: Flow,
         exchange: Incoming,
         terms: Terms,
         on_sent: Callable[[], Awaitable[None]] | None,

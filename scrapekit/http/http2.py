@@ -1,0 +1,425 @@
+"""The client's side of an HTTP/2 connection, without its sockets: bytes in, answers told; bytes out.
+
+h2 is the engine for streams, windows and the compression of fields. Frames are cut and counted here before it sees
+them, since it is laxer or stricter than the web needs: it keeps a frame of any length before it looks at it, takes no
+head in more than 64 frames, forgets what one read has brought if its last frame is wrong, ends the connection for a
+fault that is one stream's, and all streams at the peer's first GOAWAY. So it is given one whole frame at a time, a head
+in one piece, no field but the status, and no GOAWAY.
+
+Invariant: what is kept of the peer's bytes is one frame and one head, and of each stream no more than its window.
+
+Knows no clock. All that goes wrong is told as the fault of answers; nothing is raised but by ``open``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import h2.settings
+import hpack
+from h2.errors import ErrorCodes
+from hyperframe.exceptions import HyperframeError
+
+from scrapekit.errors import BadResponse, ConnectFailed, FetchError, TooLarge
+from scrapekit.http.answer import Answer
+from scrapekit.http.terms import Sizes
+
+#: Bytes that one stream may send before somebody takes them: 10 MB/s at a round trip of 100 ms.
+STREAM_WINDOW: Final = 1024 * 1024
+#: And all streams of a connection, so that one which nobody reads does not stop the rest.
+WINDOW: Final = 8 * 1024 * 1024
+#: Streams at once, whatever the peer allows (RFC 9113 §6.5.2 asks for 100 at least).
+MAX_STREAMS: Final = 100
+#: The largest frame (RFC 9113 §4.2: what everybody takes unless told otherwise).
+MAX_FRAME: Final = 16_384
+#: Frames in a row that bring no answer forward; an honest peer has a handful of them.
+MAX_IDLE_FRAMES: Final = 1_000
+#: Settings in a connection's life.
+MAX_SETTINGS: Final = 1_000
+#: Bytes that the peer makes us say (to its PINGs and SETTINGS) and does not read.
+MAX_UNREAD: Final = 256 * 1024
+#: Of what the peer lets us remember of our own fields, in bytes.
+_TABLE: Final = 16 * 1024
+
+_HEADER: Final = 9  # bytes before each frame's payload
+_END_HEADERS, _END_STREAM, _PADDED, _PRIORITY = 0x4, 0x1, 0x8, 0x20
+
+
+class Kind(IntEnum):
+    """Frames that are looked at here (RFC 9113 §6)."""
+
+    DATA = 0
+    HEADERS = 1
+    SETTINGS = 4
+    GOAWAY = 7
+    CONTINUATION = 9
+
+
+#: Frames of which answers are made.
+_OF_ANSWERS: Final = frozenset({Kind.DATA, Kind.HEADERS, Kind.CONTINUATION})
+
+#: Codes by which a peer says that it is we who broke the protocol: to repeat the request is no use.
+_OUR_FAULT: Final = frozenset(
+    {
+        ErrorCodes.PROTOCOL_ERROR,
+        ErrorCodes.FLOW_CONTROL_ERROR,
+        ErrorCodes.STREAM_CLOSED,
+        ErrorCodes.FRAME_SIZE_ERROR,
+        ErrorCodes.COMPRESSION_ERROR,
+    }
+)
+_FAULTS: Final = (h2.exceptions.H2Error, HyperframeError)
+
+
+class Frame(NamedTuple):
+    """A whole frame; ``raw`` is all of it, as it was sent."""
+
+    kind: int
+    flags: int
+    stream: int
+    raw: bytes
+
+    @property
+    def payload(self) -> bytes:
+        return self.raw[_HEADER:]
+
+
+class Http2:
+    """One connection. ``answers`` are the streams under way, by number; ``sizes`` are told to the peer.
+
+    ``receive`` takes what arrived (b"" for the end) and says whose answers have news; ``outgoing`` gives what is to be
+    sent, whoever caused it. ``over`` says that it will carry nothing more.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        self.answers: dict[int, Answer] = {}
+        self.over = False
+        self.received = 0  # bytes from the peer
+        self._leaving = ""  # why no stream may be opened any more
+        self._told: dict[Answer, None] = {}  # whose news were not fetched yet
+        self._unsent: set[int] = set()  # streams whose request is not all sent
+        self._buffer, self._out = bytearray(), bytearray()
+        self._head: Frame | None = None  # the start of a head that goes on in CONTINUATION frames
+        self._block = bytearray()
+        self._begun = False
+        self._idle_frames = self._settings = 0
+        self._h2, self._decoder = _engine(sizes)
+
+    def __repr__(self) -> str:
+        return f"<Http2 {len(self.answers)} streams{', over' if self.over else ''}>"
+
+    @property
+    def capacity(self) -> int:
+        """How many streams there may be at once, those under way included."""
+        return 0 if self.over or self._leaving else min(MAX_STREAMS, self._h2.remote_settings.max_concurrent_streams)
+
+    def retire(self) -> None:
+        """Open no more streams; those under way go on."""
+        self._leaving = self._leaving or "retired"
+
+    # What is sent.
+
+    def open(self, answer: Answer, fields: Sequence[tuple[bytes, bytes]], *, whole: bool) -> None:
+        """Begin a request; ``whole`` says that no body follows. Raises ConnectFailed where no stream can be opened."""
+        if len(self.answers) >= self.capacity:
+            raise ConnectFailed(f"no stream is free{f': {self._leaving}' if self._leaving else ''}", phase="send")
+        try:
+            number = self._h2.get_next_available_stream_id()
+            self._h2.send_headers(number, fields, end_stream=whole)
+        except _FAULTS as error:
+            raise ConnectFailed(f"no stream is free: {_words(error)}", phase="send") from None
+        self._decoder.max_header_list_size = max(self._decoder.max_header_list_size, _inflated(answer.sizes))
+        if not whole:
+            self._unsent.add(number)
+        self._idle_frames = 0
+        answer.number, self.answers[number] = number, answer
+
+    def send(self, answer: Answer, data: bytes, *, last: bool) -> int:
+        """Send of a body what the peer has room for, and say how many bytes that was."""
+        if self.over or answer.number not in self.answers or answer.fault is not None:
+            return 0
+        window = self._h2.local_flow_control_window(answer.number)
+        piece = data[: min(window, self._h2.max_outbound_frame_size)] if window > 0 else b""
+        last = last and len(piece) == len(data)
+        if piece or last:
+            self._h2.send_data(answer.number, piece, end_stream=last)
+            self._idle_frames = 0
+        if last:
+            self._unsent.discard(answer.number)
+        return len(piece)
+
+    def leave(self, answer: Answer) -> None:
+        """Nobody waits for it any longer: what is still under way is reset."""
+        if self.answers.pop(answer.number, None) is None:
+            return
+        self.acknowledge(answer)
+        if answer.fault is None and not (answer.done and answer.number not in self._unsent):
+            self._reset(answer.number, ErrorCodes.CANCEL)
+        self._unsent.discard(answer.number)
+
+    def acknowledge(self, answer: Answer) -> None:
+        """Let the peer send as much again as was taken."""
+        owed, answer.owed = answer.owed, 0
+        if owed and not self.over:
+            self._h2.acknowledge_received_data(owed, answer.number)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is anything to be sent."""
+        self._out += self._h2.data_to_send()
+        return bool(self._out)
+
+    def outgoing(self) -> bytes:
+        """What is to be sent now."""
+        data, self._out = bytes(self._out) + self._h2.data_to_send(), bytearray()
+        return data
+
+    # What is received.
+
+    def receive(self, data: bytes) -> list[Answer]:
+        """Take what the peer sent; the answers that have news."""
+        self.received += len(data)
+        if not data:
+            self.break_off(BadResponse("closed before the end of the answer"))
+        self._buffer += data
+        try:
+            while not self.over and (frame := self._cut()) is not None:
+                self._take(frame)
+        except FetchError as error:
+            self.break_off(error)
+        told = list(self._told)
+        self._told.clear()
+        return told
+
+    def break_off(self, error: FetchError) -> None:
+        """The connection is of no use any more: each answer gets this error as its own."""
+        self.over = True
+        for answer in list(self.answers.values()):
+            self._fail(answer, type(error)(f"{error.detail}{self._reason}", phase=answer.phase))
+
+    @property
+    def _reason(self) -> str:
+        return f" ({self._leaving})" if self._leaving.startswith("GOAWAY") else ""
+
+    def _cut(self) -> Frame | None:
+        """The next whole frame."""
+        buffer = self._buffer
+        if len(buffer) < _HEADER:
+            return None
+        length, kind = int.from_bytes(buffer[:3], "big"), buffer[3]
+        if not self._begun and kind != Kind.SETTINGS:  # RFC 9113 §3.4
+            raise BadResponse(f"the answer is not HTTP/2: it begins {bytes(buffer[:20])!r}", phase="head")
+        if length > MAX_FRAME:
+            raise BadResponse(f"a frame of {length} bytes", phase="head")
+        if len(buffer) < _HEADER + length:
+            return None
+        self._begun = True
+        stream = int.from_bytes(buffer[5:9], "big") & 0x7FFF_FFFF
+        frame = Frame(kind, buffer[4], stream, bytes(buffer[: _HEADER + length]))
+        del buffer[: _HEADER + length]
+        return frame
+
+    def _take(self, frame: Frame) -> None:
+        self._count(frame)
+        if frame.stream and frame.stream % 2 == 0:  # ours are odd, and we let nothing be pushed (RFC 9113 §5.1.1)
+            raise BadResponse("a stream that nobody asked for")
+        answer = self.answers.get(frame.stream)
+        if answer is not None and frame.kind in _OF_ANSWERS:
+            answer.received += len(frame.raw)
+        if frame.kind == Kind.GOAWAY:
+            self._take_goodbye(frame.payload)
+        elif self._head is not None or (frame.kind == Kind.HEADERS and not frame.flags & _END_HEADERS):
+            self._gather(frame)
+        else:
+            if answer is not None and answer.method == "HEAD" and frame.kind == Kind.DATA and len(frame.raw) > _HEADER:
+                self._fault(answer, BadResponse("a body in answer to HEAD", phase="body"))
+            self._hand(frame)
+
+    def _count(self, frame: Frame) -> None:
+        """Bound what costs us work and brings nobody his answer."""
+        if frame.stream in self.answers and frame.kind in (Kind.DATA, Kind.HEADERS) and len(frame.raw) > _HEADER:
+            self._idle_frames = 0
+            return
+        self._idle_frames += 1
+        if frame.kind == Kind.SETTINGS:
+            self._settings += len(frame.raw) // 6
+        if self._idle_frames > MAX_IDLE_FRAMES or self._settings > MAX_SETTINGS:
+            raise BadResponse("a flood of frames that bring no answer")
+
+    def _gather(self, frame: Frame) -> None:
+        """A head in pieces, together no longer than a head may be; nothing may come between (RFC 9113 §6.10)."""
+        if self._head is None:
+            self._head = frame._replace(flags=frame.flags & _END_STREAM)
+            self._block = bytearray(_block(frame))
+            return
+        stream = self._head.stream
+        if frame.kind != Kind.CONTINUATION or frame.stream != stream:
+            raise BadResponse("a frame in the midst of a head", phase="head")
+        self._block += frame.payload
+        if len(self._block) > self._decoder.max_header_list_size:
+            raise self._blamed(stream, TooLarge(f"a head of more than {len(self._block)} bytes", phase="head"))
+        if frame.flags & _END_HEADERS:
+            whole, self._head = _whole(self._head, self._block), None
+            self._hand(whole)
+
+    def _hand(self, frame: Frame) -> None:
+        """Let h2 have a frame, and tell what it makes of it."""
+        try:
+            events = self._h2.receive_data(frame.raw)
+        except h2.exceptions.DenialOfServiceError as error:
+            raise self._blamed(frame.stream, TooLarge(_words(error), phase="head")) from None
+        except _FAULTS as error:
+            raise self._blamed(frame.stream, BadResponse(_words(error))) from None
+        for event in events:
+            self._tell(event)
+        if self.pending and len(self._out) > MAX_UNREAD:
+            raise BadResponse("a peer that makes us answer and does not read")
+
+    def _blamed(self, stream: int, error: FetchError) -> FetchError:
+        """The fault is one stream's, though it ends the connection: what the others are told."""
+        answer = self.answers.get(stream)
+        if answer is None:
+            return error
+        self._fail(answer, error)
+        return ConnectFailed("cut for the fault of another stream")
+
+    def _tell(self, event: Any) -> None:
+        kind = type(event)
+        if kind is h2.events.WindowUpdated or kind is h2.events.RemoteSettingsChanged:
+            self._told.update((self.answers[number], None) for number in self._unsent)
+            self._h2.encoder.header_table_size = min(self._h2.encoder.header_table_size, _TABLE)
+            return
+        answer = self.answers.get(getattr(event, "stream_id", 0) or 0)
+        if answer is None or answer.fault is not None:
+            if kind is h2.events.DataReceived:  # nobody takes it, but it counts in the window of all
+                self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            return
+        try:
+            self._tell_one(answer, kind, event)
+        except FetchError as error:
+            self._fault(answer, error)
+        self._told[answer] = None
+
+    def _tell_one(self, answer: Answer, kind: type, event: Any) -> None:
+        if kind is h2.events.DataReceived:
+            answer.owed += event.flow_controlled_length
+            answer.take_data(event.data)
+        elif kind is h2.events.StreamEnded:
+            answer.end()
+        elif kind is h2.events.StreamReset:
+            self._take_reset(answer, int(event.error_code))
+        elif kind in _HEADS:
+            answer.take_fields(self._decoder.fields)
+
+    def _take_reset(self, answer: Answer, code: int) -> None:
+        error = BadResponse if code in _OUR_FAULT else ConnectFailed
+        refused = code == ErrorCodes.REFUSED_STREAM and answer.head is None
+        self._fail(answer, error(f"the stream was reset: {_name(code)}", phase=answer.phase), unprocessed=refused)
+
+    def _take_goodbye(self, payload: bytes) -> None:
+        """GOAWAY: streams beyond the last one named were not looked at, the others go on (RFC 9113 §6.8)."""
+        if len(payload) < 8:
+            raise BadResponse("a GOAWAY that is cut short")
+        last, code = int.from_bytes(payload[:4], "big") & 0x7FFF_FFFF, int.from_bytes(payload[4:8], "big")
+        self._leaving = f"GOAWAY {_name(code)}"
+        for answer in list(self.answers.values()):
+            if answer.number > last:
+                self._fail(answer, ConnectFailed(f"not looked at ({self._leaving})", phase="head"), unprocessed=True)
+
+    def _fault(self, answer: Answer, error: FetchError) -> None:
+        """One stream's fault, which ends that stream alone (RFC 9113 §8.1.1)."""
+        self._fail(answer, error)
+        self.acknowledge(answer)
+        self._reset(answer.number, ErrorCodes.PROTOCOL_ERROR)
+
+    def _fail(self, answer: Answer, error: FetchError, *, unprocessed: bool = False) -> None:
+        answer.fail(error, unprocessed=unprocessed)
+        self._told[answer] = None
+
+    def _reset(self, number: int, code: ErrorCodes) -> None:
+        try:
+            self._h2.reset_stream(number, code)
+        except h2.exceptions.NoSuchStreamError:  # it has ended on both sides
+            return
+
+
+class _Decoder(hpack.Decoder):
+    """Keeps the fields of the last head for us, and hands h2 the status alone: what is wrong with a field is one
+    stream's fault, which h2 would end the connection for."""
+
+    fields: Sequence[tuple[bytes, bytes]] = ()
+
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[Any]:
+        self.fields = [(bytes(name), bytes(value)) for name, value in super().decode(data, raw=True)]
+        return [hpack.HeaderTuple(*field) for field in self.fields[:1] if field[0] == b":status"]
+
+
+_HEADS: Final = frozenset({h2.events.ResponseReceived, h2.events.InformationalResponseReceived})
+
+
+def _engine(sizes: Sizes) -> tuple[h2.connection.H2Connection, _Decoder]:
+    """h2, with our settings told to the peer; fields are judged by us, both ways."""
+    codes = h2.settings.SettingCodes
+    engine = h2.connection.H2Connection(
+        h2.config.H2Configuration(
+            client_side=True,
+            header_encoding=None,
+            validate_inbound_headers=False,
+            normalize_inbound_headers=False,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+    )
+    engine.local_settings = h2.settings.Settings(
+        client=True,
+        initial_values={
+            codes.ENABLE_PUSH: 0,
+            codes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
+            codes.MAX_HEADER_LIST_SIZE: _inflated(sizes),
+        },
+    )
+    decoder = engine.decoder = _Decoder(max_header_list_size=_inflated(sizes))
+    engine.initiate_connection()
+    engine.increment_flow_control_window(WINDOW - engine.inbound_flow_control_window)
+    engine.max_inbound_frame_size = 2**24 - 1  # heads come to it in one piece; frames are measured here
+    return engine, decoder
+
+
+def _inflated(sizes: Sizes) -> int:
+    """A head's limit as HTTP/2 counts it: 32 bytes are added for each field (RFC 9113 §6.5.2)."""
+    return sizes.max_head + 32 * sizes.max_fields
+
+
+def _block(frame: Frame) -> bytes:
+    """The part of a head in a HEADERS frame, without padding and priority (RFC 9113 §6.2)."""
+    payload, padding = frame.payload, 0
+    if frame.flags & _PADDED:
+        padding, payload = (payload[0], payload[1:]) if payload else (1, b"")
+    if frame.flags & _PRIORITY:
+        payload = payload[5:]
+    if padding > len(payload):
+        raise BadResponse("more padding than frame", phase="head")
+    return payload[: len(payload) - padding]
+
+
+def _whole(first: Frame, block: bytearray) -> Frame:
+    """A head that came in pieces as one frame; its length may be more than a frame's on the wire."""
+    flags = first.flags | _END_HEADERS
+    start = len(block).to_bytes(3, "big") + bytes((Kind.HEADERS, flags)) + first.stream.to_bytes(4, "big")
+    return Frame(Kind.HEADERS, flags, first.stream, start + bytes(block))
+
+
+def _name(code: int) -> str:
+    """What a code is called (RFC 9113 §7)."""
+    return ErrorCodes(code).name if code in ErrorCodes._value2member_map_ else f"code {code:#x}"
+
+
+def _words(error: Exception) -> str:
+    """The engine's message, kept to a line."""
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,314 @@
+"""One connection of HTTP/2: a stream of bytes, and the many exchanges that share it.
+
+One task reads, for all; one writes, for all. So whoever is cancelled leaves neither half a frame on the wire nor one
+unread. Exchanges never touch the socket: they hand an order to the writer, and wait for news of their answer.
+
+Invariant: however an exchange ends, its stream is over and the others are none the wiser; however the connection ends,
+each exchange gets an error of its own, both tasks are gone, and the socket is closed.
+
+Raises FetchError subclasses with phase, sent and reused set; OSError ends here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any, Final
+
+import curio
+import hpack
+
+from scrapekit.errors import ConnectFailed, FetchError, Overtaken
+from scrapekit.headers import Headers
+from scrapekit.http.answer import Answer
+from scrapekit.http.body import Into, Spool
+from scrapekit.http.connection import Asked, Connection, Reply, Route, State
+from scrapekit.http.http2 import Http2
+from scrapekit.http.limit import Expired
+from scrapekit.http.outgoing import ENCODINGS
+from scrapekit.http.stream import Stream
+from scrapekit.http.talk import READ, Talk
+from scrapekit.http.terms import Sizes, Terms
+
+#: Turns that are given to the reader, to see what has arrived on an idle connection.
+_TURNS: Final = 4
+_BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+#: Fields that speak of a connection of HTTP/1 (RFC 9113 §8.2.2), or are said otherwise.
+_NOT_SENT: Final = (
+    "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "http2-settings", "te", "host",
+    "content-length",
+)  # fmt: skip
+#: Not kept by the compression's table, where others could guess at them (RFC 7541 §7.1.3).
+_SECRET: Final = frozenset({"authorization", "cookie"})
+
+
+class SharedConnection(Connection):
+    """A connection that several may ask at once, as many as ``capacity`` says.
+
+    ``sizes`` are told to the peer as ours; each exchange is held to its own.
+    """
+
+    __slots__ = ("_lanes", "_orders", "_tasks", "_wanted", "http2")
+
+    def __init__(self, route: Route, stream: Stream, *, sizes: Sizes, born: float = 0.0) -> None:
+        super().__init__(route, stream, born=born)
+        self.http2 = Http2(sizes)
+        self._lanes: dict[Answer, Lane] = {}
+        self._orders: deque[Lane] = deque()
+        self._wanted = curio.Event()  # there is something to write
+        self._tasks: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f"<SharedConnection {self.route[0]} {self._state.value}, {len(self._lanes)} lanes, served {self.served}>"
+
+    @property
+    def capacity(self) -> int:
+        return 0 if self._state is State.CLOSED else self.http2.capacity
+
+    def quiet(self) -> bool:
+        """Whether it can be used, as far as was read; what else is there ``fit`` finds out."""
+        return self.capacity > 0
+
+    async def fit(self) -> bool:
+        """Let what has arrived be read: the peer may have said goodbye while nobody asked (RFC 9113 §9.1)."""
+        for _ in range(_TURNS if self._tasks and not self._lanes else 0):
+            if self.capacity < 1 or not self._stream.pending():
+                break
+            await curio.sleep(0)
+        return self.capacity > 0
+
+    async def close(self) -> None:
+        """Let go of the socket, whatever goes on; may be called again."""
+        if self._state is not State.CLOSED:
+            self._become(State.CLOSED)
+            self.http2.break_off(ConnectFailed("the connection was closed"))
+            await self._wake(list(self._lanes))
+        me = await curio.current_task()
+        try:
+            # First they must be out of the kernel's hands: it knows the socket by its number.
+            for task in self._tasks:
+                if task is not me:
+                    await task.cancel()
+        finally:
+            await self._stream.close()
+
+    async def ask(
+        self,
+        asked: Asked,
+        *,
+        terms: Terms,
+        spool: Spool,
+        on_sent: Callable[[], Awaitable[None]] | None = None,
+        may_go: Callable[[], bool] | None = None,
+        into: Into | None = None,
+    ) -> Reply:
+        """As ``Connection.ask``; afterwards the stream is over, and the connection idle, busy or closed."""
+        lane = Lane(self, asked, Answer(asked.method, terms.sizes), may_go)
+        talk = Talk(lane, lane.answer, terms, on_sent, spool=spool, into=into)
+        reused = self.served > 0
+        await self._enter(lane)
+        try:
+            await talk.play(asked.body)
+            reply = self._reply(talk, reused=reused)
+        except (FetchError, OSError, Expired) as error:
+            if isinstance(error, Expired) and self.http2.received == lane.received:
+                self.http2.retire()  # not one byte since: the way may be dead
+            return self._told(error, talk, lane, reused=reused)
+        finally:
+            await self._leave(lane)
+        self.served += 1
+        return reply
+
+    def _told(self, error: FetchError | OSError | Expired, talk: Talk, lane: Lane, *, reused: bool) -> Reply:
+        try:
+            return self._despite(error, talk, reused=reused)
+        except FetchError as failure:
+            failure.sent = lane.opened and not lane.answer.unprocessed
+            failure.reused = failure.reused or lane.answer.unprocessed
+            raise
+
+    async def _enter(self, lane: Lane) -> None:
+        if self._state is State.CLOSED:
+            lane.answer.fail(ConnectFailed("closed while idle", phase="send"), unprocessed=True)
+            return
+        if self._state is not State.BUSY:
+            self._become(State.BUSY)
+        self._lanes[lane.answer] = lane
+        if not self._tasks:
+            self._tasks = [await curio.spawn(self._read, daemon=True), await curio.spawn(self._write, daemon=True)]
+
+    async def _leave(self, lane: Lane) -> None:
+        self._lanes.pop(lane.answer, None)
+        self.http2.leave(lane.answer)
+        if lane in self._orders:
+            self._orders.remove(lane)
+        if self._state is State.CLOSED:
+            return
+        if not self._lanes and self.capacity < 1:
+            await self.close()
+            return
+        if self.http2.pending:
+            await self._wanted.set()
+        if not self._lanes:
+            self._become(State.IDLE)
+
+    async def order(self, lane: Lane) -> None:
+        """Have the writer begin what the lane sends, and write all that there is; returns when it has."""
+        lane.written = False
+        self._orders.append(lane)
+        await self._wanted.set()
+        while not (lane.written or lane.answer.fault):
+            await lane.wait()
+
+    async def acknowledge(self, answer: Answer) -> None:
+        """What came was taken: more may come."""
+        self.http2.acknowledge(answer)
+        if self.http2.pending:
+            await self._wanted.set()
+
+    async def _read(self) -> None:
+        """All that comes, for all lanes, until nothing more can come."""
+        http2 = self.http2
+        try:
+            while not http2.over and (http2.capacity or self._lanes):
+                await self._wake(http2.receive(await self._stream.read(READ)))
+        except (OSError, FetchError) as error:
+            http2.break_off(_failure(error))
+        finally:
+            await self._wake(list(self._lanes))
+            await self.close()
+
+    async def _write(self) -> None:
+        """All that goes, of all lanes. When it can no longer write it stops: what the peer had said is to be read."""
+        try:
+            while True:
+                await self._put()
+                if self._orders:
+                    lane = self._orders.popleft()
+                    lane.begin()
+                    await self._put()  # with nothing awaited between
+                    lane.written = True
+                    await lane.changed.set()
+                elif not self.http2.pending:
+                    self._wanted.clear()
+                    await self._wanted.wait()
+        except (OSError, FetchError) as error:
+            self.http2.retire()
+            for lane in self._orders:
+                lane.answer.fail(_failure(error))
+            await self._wake([lane.answer for lane in self._orders])
+
+    async def _put(self) -> None:
+        data = self.http2.outgoing()
+        while data:
+            data = data[await self._stream.write(data[:READ]) :]
+
+    async def _wake(self, told: list[Answer]) -> None:
+        for answer in told:
+            if answer in self._lanes:
+                await self._lanes[answer].changed.set()
+        if self.http2.pending:
+            await self._wanted.set()
+
+
+class Lane:
+    """One stream as a ``Talk`` sees it: what is written is the request's body, and its head goes before it."""
+
+    __slots__ = ("_asked", "_connection", "_left", "_may_go", "_seen", "answer", "changed", "opened", "overtaken",
+                 "received", "written")  # fmt: skip
+
+    def __init__(
+        self, connection: SharedConnection, asked: Asked, answer: Answer, may_go: Callable[[], bool] | None
+    ) -> None:
+        self._connection, self._asked, self.answer, self._may_go = connection, asked, answer, may_go
+        self._left = len(asked.body)
+        self._seen = 0
+        self.changed = curio.Event()
+        self.opened = self.overtaken = self.written = False
+        self.received = connection.http2.received  # what had come on the connection when this began
+
+    async def wait(self) -> None:
+        """Until something has changed for this lane."""
+        await self.changed.wait()
+        self.changed.clear()
+
+    def begin(self) -> None:
+        """Called by the writer, just before it writes."""
+        if self.opened:
+            return
+        if self._may_go is not None and not self._may_go():
+            self.overtaken = True
+            return
+        try:
+            self._connection.http2.open(self.answer, _fields(self._asked), whole=not self._asked.body)
+            self.opened = True
+        except FetchError as error:
+            self.answer.fail(error, unprocessed=True)
+
+    async def write(self, data: bytes) -> int:
+        """Send the head, or of the body as much as the peer has room for."""
+        if not self.opened:
+            await self._connection.order(self)
+            if self.overtaken:
+                raise Overtaken("the host asked for a rest meanwhile")
+            self._check()
+            return 0
+        while not (taken := self._connection.http2.send(self.answer, data, last=len(data) == self._left)):
+            self._check()
+            await self.wait()
+        self._left -= taken
+        await self._connection.order(self)
+        return taken
+
+    async def read(self, size: int) -> bytes:
+        """Wait for news of the answer, which is told to it and not here."""
+        if self.answer.owed:
+            await self._connection.acknowledge(self.answer)
+        while self._seen == self.answer.news:
+            await self.wait()
+        self._seen = self.answer.news
+        return b""
+
+    def _check(self) -> None:
+        if self.answer.fault is not None:
+            raise self.answer.fault
+        if self.answer.done:  # RFC 9113 §8.1: an answer may be complete before the request is
+            raise BrokenPipeError("answered before all was sent")
+
+
+def _fields(asked: Asked) -> list[tuple[bytes, bytes]]:
+    """A request as HTTP/2 writes it (RFC 9113 §8.3.1)."""
+    authority, fields = _common(asked.parts.host, asked.headers.raw)
+    first = [
+        (b":method", asked.method.encode("ascii")),
+        (b":authority", authority),
+        (b":scheme", asked.parts.scheme.encode("ascii")),
+        # Each one is another: in the table they would only push out what is sent each time.
+        hpack.NeverIndexedHeaderTuple(b":path", asked.parts.target.encode("ascii")),
+        *fields,
+    ]
+    if asked.body or asked.method not in _BODYLESS:
+        first.append((b"content-length", str(len(asked.body)).encode("ascii")))
+    return first
+
+
+@lru_cache(maxsize=1024)
+def _common(host: str, raw: tuple[tuple[str, str], ...]) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+    """The authority and the fields. Cached: a crawl sends the same ones to a host again and again."""
+    headers = Headers(raw)
+    kept = headers.without(*_NOT_SENT)
+    if "accept-encoding" not in kept:
+        kept = Headers([*kept.raw, ("Accept-Encoding", ENCODINGS)])
+    return (headers.get("host") or host).encode(), tuple(_field(name.lower(), value) for name, value in kept.raw)
+
+
+def _field(name: str, value: str) -> tuple[bytes, bytes]:
+    kind = hpack.NeverIndexedHeaderTuple if name in _SECRET else hpack.HeaderTuple
+    field: tuple[bytes, bytes] = kind(name.encode("ascii"), value.strip(" \t").encode())
+    return field
+
+
+def _failure(error: OSError | FetchError) -> FetchError:
+    """The connection's end as a fault of each exchange."""
+    return error if isinstance(error, FetchError) else ConnectFailed(error.strerror or str(error) or "reset")

@@ -6,6 +6,7 @@ carry a link are ever looked at from here; the rest is done by the selector engi
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,12 @@ from scrapekit.markup import Attributes, Node, Tree, select, text_of
 
 Patterns = Union[str, re.Pattern[str], Iterable[Union[str, re.Pattern[str]]]]
 Join = Callable[[str], Union[str, None]]
+
+log = logging.getLogger("scrapekit.links")
+
+#: URLs of one page that are followed, as many as a sitemap may have; a page of more is a mistake or a trap, and a
+#: request takes a kilobyte.
+MAX_LINKS: Final = 50_000
 
 #: What a person can click (HTML standard §4.6.1): a and area with an href, and nothing else.
 _LINKS: Final = "a[href], area[href]"
@@ -95,7 +102,10 @@ def first_inside(node: Node) -> Node | None:
 
 
 def unique_urls(hrefs: Iterable[str | None], join: Join) -> Iterator[str]:
-    """The absolute URLs of hrefs, each once; what is not http or https, or malformed, is left out."""
+    """The absolute URLs of hrefs, each once; what is not http or https, or malformed, is left out.
+
+    Those beyond ``MAX_LINKS`` are left out too.
+    """
     known: set[str] = set()
     given: set[str | None] = {None}
     for href in hrefs:
@@ -104,12 +114,14 @@ def unique_urls(hrefs: Iterable[str | None], join: Join) -> Iterator[str]:
         known.add(page)
         url = join(page)
         if url not in given:
+            if len(given) > MAX_LINKS:
+                return _leave_out(url)
             given.add(url)
             yield url  # type: ignore[misc]
 
 
 def links_of(nodes: Iterable[Node], join: Join) -> Iterator[Link]:
-    """The links of the nodes, unique by URL: the first mention counts."""
+    """The links of the nodes, unique by URL: the first mention counts; those beyond ``MAX_LINKS`` are left out."""
     known: set[str] = set()
     seen: set[str | None] = {None}
     for node in nodes:
@@ -119,8 +131,14 @@ def links_of(nodes: Iterable[Node], join: Join) -> Iterator[Link]:
         known.add(page)
         url = join(page)
         if url is not None and url not in seen:
+            if len(seen) > MAX_LINKS:
+                return _leave_out(url)
             seen.add(url)
             yield Link(url, text_of(node), is_nofollow(node))
+
+
+def _leave_out(url: str | None) -> None:
+    log.warning("a page has more than %d links: %s and what follows is left out", MAX_LINKS, url)
 
 
 def _without_fragment(href: str) -> str:

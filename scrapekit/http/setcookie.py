@@ -59,7 +59,10 @@ class Cookie:
 
 
 def received(parts: Parts, field: str, now: float) -> Cookie | None:
-    """The cookie of one Set-Cookie field (§5.6), or None if it is to be ignored. It may have expired already."""
+    """The cookie of one Set-Cookie field (§5.6), or None if it is to be ignored. It may have expired already.
+
+    ``field`` is as received, in latin-1; octets that are UTF-8 become text, which is sent as UTF-8 again.
+    """
     pair, _, rest = field.partition(";")
     name, equals, value = pair.partition("=")
     if not equals:
@@ -74,8 +77,8 @@ def received(parts: Parts, field: str, now: float) -> Cookie | None:
         return None
     path = asked.get("path", "")
     cookie = Cookie(
-        name=name,
-        value=value,
+        name=_text(name),
+        value=_text(value),
         domain=domain or parts.hostname,
         path=path if path.startswith("/") else _default_path(parts),
         host_only=not domain,
@@ -84,6 +87,13 @@ def received(parts: Parts, field: str, now: float) -> Cookie | None:
         used=now,
     )
     return cookie if _keeps_its_prefix(cookie, asked) else None
+
+
+def _text(octets: str) -> str:
+    try:
+        return octets if octets.isascii() else octets.encode("latin-1").decode()
+    except UnicodeError:
+        return octets
 
 
 def _octets(text: str) -> int:

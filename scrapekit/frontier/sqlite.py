@@ -176,7 +176,8 @@ class SQLiteFrontier:
         with self._file.transaction():
             self._file.run(sql.WAITING, [[one.id, one.waiting] for one in held.values()])
             self._stand(states, ids)
-            self._ids.ticket = self._line_up(dict.fromkeys(ids.values(), 0), self._ids.ticket)
+            ticket = self._line_up(ids.values(), self._ids.ticket)
+        self._ids.ticket = ticket
         self._unsynced = True
         for host in states:
             del self._leases[host]
@@ -190,9 +191,8 @@ class SQLiteFrontier:
             self._file.run(sql.REOPEN, reasons)
             self._file.run(sql.NOT_FAILED, reasons)
             leased = {one.id: one for one in self._leases.values()}
-            line = {host: n for host, n in added.items() if host not in leased}
             changes = self._nothing()
-            changes.ids.ticket = self._line_up(line, changes.ids.ticket)
+            self._add_waiting({host: n for host, n in added.items() if host not in leased}, changes)
             changes.counts.pending += sum(added.values())
             changes.counts.ended[Outcome.FAILED] -= sum(added.values())
             enter_notes(self._file, {}, changes)
@@ -245,8 +245,7 @@ class SQLiteFrontier:
         changes = Changes(sifted, ids, self._leases, self._counts, self._ids)
         enter(self._file, changes)
         self._stand(batch.states, ids)
-        line = {ids[host]: n for host, n in changes.added.items() if host not in self._leases}
-        changes.ids.ticket = self._line_up(line, changes.ids.ticket)
+        self._add_waiting({ids[host]: n for host, n in changes.added.items() if host not in self._leases}, changes)
         return changes, ids
 
     def _take_over(self, changes: Changes, ids: dict[str, int], *, sync: bool) -> None:
@@ -261,12 +260,17 @@ class SQLiteFrontier:
         if sync:
             self._synced_at = self._clock()
 
-    def _line_up(self, added: Mapping[int, int], ticket: int) -> int:
-        """Let hosts stand in line, with so many more rows than before; gives the next free ticket."""
+    def _add_waiting(self, added: Mapping[int, int], changes: Changes) -> None:
+        """So many more rows wait at hosts that nobody leases."""
         if added:
-            hosts = [[host, n, ticket + turn] for turn, (host, n) in enumerate(added.items())]
-            self._file.run_named(sql.LINE_UP, hosts=hosts, now=self._now)
-        return ticket + len(added)
+            self._file.run(sql.MORE_WAIT, list(added.items()))
+            changes.ids.ticket = self._line_up(added, changes.ids.ticket)
+
+    def _line_up(self, hosts: Iterable[int], ticket: int) -> int:
+        """Let hosts stand in line where they have something to give; the next free ticket."""
+        turns = [[host, ticket + turn] for turn, host in enumerate(hosts)]
+        self._file.run_named(sql.LINE_UP, hosts=turns, now=self._now)
+        return ticket + len(turns)
 
     def _stand(self, states: Mapping[str, HostState], ids: Mapping[str, int]) -> None:
         if states:

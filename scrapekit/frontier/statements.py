@@ -52,16 +52,17 @@ _OPENS: Final = """
 max(h.opens, CASE WHEN EXISTS (SELECT 1 FROM ready WHERE host = h.id) THEN :now
                   ELSE (SELECT min(time) FROM later WHERE host = h.id) END)
 """
-#: :hosts [id, rows added, ticket]: stand in line, or move up where an earlier row has come.
+#: [id, rows added]
+MORE_WAIT: Final = (
+    "UPDATE hosts SET waiting = waiting + j.value ->> 1 FROM json_each(?) j WHERE hosts.id = j.value ->> 0"
+)
+#: :hosts [id, ticket]: stand in line, or move up where an earlier row has come. Nothing is written of the others.
 LINE_UP: Final = f"""
-UPDATE hosts AS o SET
-    waiting = o.waiting + n.added,
-    ticket = CASE WHEN o.due IS NULL OR n.time < o.due THEN n.ticket ELSE o.ticket END,
-    due = CASE WHEN o.due IS NULL OR n.time IS NULL OR n.time < o.due THEN n.time ELSE o.due END
+UPDATE hosts AS o SET ticket = n.ticket, due = n.time
 FROM (
-    SELECT h.id AS id, j.value ->> 1 AS added, j.value ->> 2 AS ticket, {_OPENS} AS time
+    SELECT h.id AS id, j.value ->> 1 AS ticket, {_OPENS} AS time
     FROM json_each(:hosts) j CROSS JOIN hosts h ON h.id = j.value ->> 0
-) n WHERE o.id = n.id
+) n WHERE o.id = n.id AND o.due IS NOT n.time AND (o.due IS NULL OR n.time IS NULL OR n.time < o.due)
 """
 #: Those that a process had leased when it was killed come back.
 LINE_UP_LEASED: Final = f"""

@@ -59,10 +59,14 @@ class Ways:
     def apply(self, settings: Settings) -> None:
         """Go by other settings from now on. Raises ConfigError, and goes by those that it had, where they cannot be."""
         for host, limits in _every(settings, self._spider):
-            self._choice.check(limits.proxy)
-            trust = self._trust(limits, settings.root)
-            if trust.ca_file or trust.certificate or trust.key:
-                self._check_files(settings, host, trust)
+            try:
+                self._choice.check(limits.proxy)
+                self._check_files(self._trust(limits, settings.root))
+            except ConfigError as error:
+                if error.file is not None:  # the environment's fault
+                    raise
+                key = error.key or ""
+                raise settings.placed(error, (*settings.giving(key, host, self._spider), key)) from None
         for path, limits in settings.rules(self._spider):
             if not limits.verify:
                 log.warning("certificates are not checked where [%s] holds: anybody may answer there", dotted(path))
@@ -105,12 +109,10 @@ class Ways:
             self._unverified.add(host)
             log.warning("%s: its certificate is not checked", host)
 
-    def _check_files(self, settings: Settings, host: str, trust: Trust) -> None:
-        try:
+    @staticmethod
+    def _check_files(trust: Trust) -> None:
+        if trust.ca_file or trust.certificate or trust.key:
             context_of(trust, http2=False)
-        except ConfigError as error:
-            key = error.key or ""
-            raise settings.placed(error, (*settings.giving(key, host, self._spider), key)) from None
 
     def _trust(self, limits: Limits, root: Path) -> Trust:
         files = [str(root / file) if file else "" for file in (limits.ca_file, limits.certificate, limits.key)]

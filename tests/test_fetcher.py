@@ -17,6 +17,8 @@ from scrapekit.errors import (
     ConnectFailed,
     FetchTimeout,
     PrivateAddress,
+    ProxyFailed,
+    ProxyLocked,
     TLSFailed,
     TooLarge,
     TooManyRedirects,
@@ -24,7 +26,7 @@ from scrapekit.errors import (
 from scrapekit.fetcher import JITTER, ROBOTS_SIZE, Fetcher
 from scrapekit.frontier import Row
 from scrapekit.headers import Headers
-from scrapekit.http import Reply
+from scrapekit.http import Proxy, Reply, Way
 from scrapekit.origins import Origin
 from scrapekit.retry import RETRY
 from scrapekit.tables import Limits
@@ -628,3 +630,71 @@ def test_D08_a_redirect_that_is_refused_ends_the_request_and_is_not_tried_again(
     assert isinstance(result.error, PrivateAddress)
     assert (result.error.phase, result.error.reason) == ("redirect", "private address")
     assert str(result.error) == "private address: leads to 127.0.0.1 [redirect]"
+
+
+# ---- proxies ----
+
+WAY = Way(Proxy("http", "p.example", 3128))
+DOWN, NO_WAY = ProxyFailed("down"), ProxyFailed("502", refused=True)
+
+
+def proxied(error, *, takes_over=False, told=None):
+    return Rig(
+        error,
+        way_of=lambda url, limits: WAY,
+        way_failed=lambda url, limits, way, error: (
+            (told if told is not None else []).append((url, way, error)) or takes_over
+        ),
+    )
+
+
+def test_each_send_goes_by_the_way_of_its_url_and_limits(run):
+    asked = []
+    rig = Rig(reply(), way_of=lambda url, limits: asked.append((url, limits.delay)) or WAY)
+    rig.fetch(run, delay=7.0)
+    assert asked == [(URL, 7.0)]
+    assert rig.wire.sent[0]["terms"].way is WAY
+
+
+@pytest.mark.parametrize("error", [DOWN, NO_WAY], ids=str)
+def test_a_proxy_s_failure_is_told_and_tried_again_later(error, run):
+    told = []
+    result = exactly_one(proxied(error, told=told).fetch(run))
+    assert told == [(URL, WAY, error)]
+    assert (result.put_back.row.attempt, result.put_back.row.not_before) == (1, 1000.0 + RETRY[ProxyFailed].wait)
+    assert (result.cause, result.heard.error, result.heard.address) == (error, error, "")
+
+
+def test_where_another_proxy_takes_over_it_is_tried_at_once_and_no_attempt_is_counted(run):
+    result = exactly_one(proxied(DOWN, takes_over=True).fetch(run, row_of(attempt=2)))
+    assert (result.put_back.row.attempt, result.put_back.row.not_before) == (2, 0.0)
+    assert result.cause is DOWN
+
+
+def test_after_as_many_tries_as_the_table_says_a_proxy_s_failure_is_final(run):
+    assert exactly_one(proxied(DOWN).fetch(run, row_of(attempt=RETRY[ProxyFailed].times))).error is DOWN
+
+
+def test_a_proxy_that_is_locked_is_not_tried_again_unless_another_takes_over(run):
+    locked = ProxyLocked("407")
+    assert exactly_one(proxied(locked).fetch(run)).error is locked
+    assert exactly_one(proxied(locked, takes_over=True).fetch(run)).put_back is not None
+
+
+@pytest.mark.parametrize("takes_over", [True, False])
+def test_what_may_have_reached_the_site_is_repeated_only_if_that_is_safe(takes_over, run):
+    error = ProxyFailed("cut", phase="head", sent=True)
+    assert exactly_one(proxied(error, takes_over=takes_over).fetch(run, row_of(method="POST"))).error is error
+    not_sent = ProxyFailed("407", phase="head")
+    assert exactly_one(proxied(not_sent, takes_over=takes_over).fetch(run, row_of(method="POST"))).put_back
+
+
+def test_a_kept_connection_to_a_proxy_that_was_cut_is_no_failure_of_it(run):
+    told = []
+    result = exactly_one(proxied(ProxyFailed("cut", sent=True, reused=True), takes_over=True, told=told).fetch(run))
+    assert (told, result.put_back.row.attempt, result.heard.error) == ([], 0, None)
+
+
+def test_while_a_host_is_tried_a_proxy_s_failure_is_no_trial_of_it(run):
+    result = exactly_one(proxied(DOWN).fetch(run, circuit_open=True))
+    assert result.put_back.row.attempt == 1

@@ -267,3 +267,23 @@ def test_what_waits_in_the_frontier_is_the_backlog() -> None:
     one = host(rows=1, waiting=9)
     assert (one.backlog, one.waiting, one.done) == (8, 9, False)
     assert repr(one) == "<Host a.test 0/1 out, 9 waiting>"
+
+
+def test_a_proxy_s_failure_is_not_the_host_s() -> None:
+    one, other = host(delay=2.0, max_errors=1, circuit_failures=1, adaptive=1.0), host(delay=2.0)
+    for n in range(5):
+        for error in (ProxyFailed("down"), ProxyFailed("502", phase="head", refused=True, sent=True)):
+            assert not visit(one, NOW + 10 * n, Heard(error=error), took=9.0)
+    other.sent(NOW + 40)
+    assert (one.opens_at, one.rule) == (other.opens_at, other.rule), "its pause holds all the same"
+    assert not one.circuit.failures
+    assert one.budget.errors == 0
+    assert one.throttle.latency == 0.0
+
+
+def test_a_proxy_s_failure_does_not_end_the_trial_of_a_host_that_is_down() -> None:
+    one = host(circuit_failures=1)
+    visit(one, NOW, REFUSED)
+    before = (one.circuit.trials, one.circuit.opens_at, one.permits.size)
+    visit(one, NOW + 100, Heard(error=ProxyFailed("down")))
+    assert (one.circuit.trials, one.circuit.opens_at, one.permits.size) == before

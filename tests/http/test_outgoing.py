@@ -6,6 +6,7 @@ import pytest
 
 from scrapekit.errors import BadRequest
 from scrapekit.headers import Headers
+from scrapekit.http import Proxy
 from scrapekit.http.outgoing import request_bytes
 
 
@@ -55,3 +56,42 @@ def test_what_could_break_out_of_its_line_is_refused(method, target, headers):
 
 def test_text_beyond_latin_1_goes_out_as_utf_8():
     assert "X: ж\r\n".encode() in request_bytes("GET", "/", "a", Headers({"X": "ж"}))
+
+
+# ---- to a proxy ----
+
+PROXY, OPEN = Proxy("http", "p.example", 3128), Proxy("https", "p.example", 443, "Aladdin", "open sesame")
+
+
+def test_a_proxy_gets_the_whole_url_and_its_credentials():
+    raw = request_bytes("GET", "/a?b", "a.test:8080", Headers({"User-Agent": "u"}), relay=OPEN)
+    assert raw == (
+        b"GET http://a.test:8080/a?b HTTP/1.1\r\nHost: a.test:8080\r\nUser-Agent: u\r\n"
+        b"Accept-Encoding: gzip, deflate, br, zstd\r\n"
+        b"Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"
+    )
+    assert b"Authorization" not in request_bytes("GET", "/", "a.test", Headers(), relay=PROXY)
+
+
+def test_a_body_follows_the_credentials():
+    raw = request_bytes("POST", "/", "a.test", Headers(), b"body", relay=OPEN)
+    assert raw.startswith(b"POST http://a.test/ HTTP/1.1\r\n")
+    assert raw.endswith(b"Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\nContent-Length: 4\r\n\r\nbody")
+
+
+def test_no_site_gets_what_is_for_a_proxy():
+    fields = Headers({"Proxy-Authorization": "Basic s3cret", "Proxy-Connection": "keep-alive", "X": "y"})
+    direct = request_bytes("GET", "/", "a.test", fields)
+    assert b"roxy-" not in direct
+    assert b"X: y" in direct
+    # An http proxy is told by its settings only: it is not known for which proxy such a field was meant.
+    assert b"s3cret" not in request_bytes("GET", "/", "a.test", fields, relay=OPEN)
+    # What goes to a site after it went to a proxy is made anew.
+    assert request_bytes("GET", "/", "a.test", Headers(), relay=OPEN) != request_bytes("GET", "/", "a.test", Headers())
+
+
+def test_credentials_cannot_break_out_of_their_line():
+    evil = Proxy("http", "p.example", 3128, "a\r\nX: y", "\r\n\r\nGET / HTTP/1.1")
+    raw = request_bytes("GET", "/", "a.test", Headers(), relay=evil)
+    assert raw.count(b"\r\n") == 5
+    assert b"X: y" not in raw

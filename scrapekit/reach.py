@@ -52,9 +52,11 @@ class Reach:
 
         Of hosts that are no private addresses by their spelling, nothing is known here.
         """
-        if source is None or not self._is_spelt(host):
-            return False
-        return not (self._is_open(host) or self._is_private(host_of(source)))
+        return source is not None and self.is_closed(host) and not self._is_private(host_of(source))
+
+    def is_closed(self, host: str) -> bool:
+        """Whether a host is private by its spelling, and nobody gave leave."""
+        return self._is_spelt(host) and not self._is_open(host)
 
     def refuses_hop(self, target: str, source: str) -> bool:
         """The same of a redirect from one URL to another."""

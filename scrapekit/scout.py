@@ -9,20 +9,23 @@ never asked.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 import curio
 
 from scrapekit.config import Limits, Settings
-from scrapekit.errors import BadStatus, Disallowed, FetchError, RobotsUnreachable, TooManyRedirects
+from scrapekit.credentials import Credentials
+from scrapekit.errors import BadStatus, Disallowed, FetchError, PrivateAddress, RobotsUnreachable, TooManyRedirects
 from scrapekit.fetcher import Sender, terms_of
 from scrapekit.headers import Headers
 from scrapekit.http import Client, Names, Reply, Resolver, next_hop
 from scrapekit.kernel import Alarm, steady_clock
 from scrapekit.origins import ALLOW_ALL, MAX_HOPS, closes
+from scrapekit.reach import Reach
 from scrapekit.request import Request
 from scrapekit.response import Response
 from scrapekit.retry import ASKS_FOR_PAUSE, pause_of_host, retry_after
@@ -30,6 +33,7 @@ from scrapekit.robots import Robots, Verdict, parse
 from scrapekit.signing import signer
 from scrapekit.throttle import Pause
 from scrapekit.url import host_of, origin_of, split
+from scrapekit.ways import Ways, surroundings
 
 #: A host that asks to be left alone for longer than this is not waited for. Seconds.
 PATIENCE: Final = 30.0
@@ -91,14 +95,28 @@ class _Post:
 class Scout:
     """Asks sites for single files, politely.
 
-    ``spider`` is whose limits hold. ``names`` tells which hosts share an address. ``clock`` gives seconds since the
-    epoch.
+    ``spider`` is whose limits hold. ``names`` tells which hosts share an address. ``environment`` has proxies and
+    credentials; ``clock`` gives seconds since the epoch.
+
+    Raises ConfigError for a secret or a file that the settings name and that cannot be read.
     """
 
     def __init__(
-        self, wire: Sender, settings: Settings, *, names: Names, clock: Callable[[], float], spider: str = ""
+        self,
+        wire: Sender,
+        settings: Settings,
+        *,
+        names: Names,
+        clock: Callable[[], float],
+        spider: str = "",
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._wire, self._settings, self._names, self._clock, self._spider = wire, settings, names, clock, spider
+        self._reach = Reach(limits_for=lambda host: settings.limits_for(host, spider), static=settings.static)
+        self._ways = Ways(
+            settings, environment=environment, spider=spider, may_be_private=self._reach.may_be_private, now=clock
+        )
+        self._credentials = Credentials(settings, spider, environment=environment)
         self._agent = settings.identity.name
         self._headers = settings.own_headers.updated({"Accept": "*/*"})
         self._sign = signer(settings, clock=clock)
@@ -111,10 +129,14 @@ class Scout:
         return f"<Scout at {len(self._posts)} hosts, {len(self._sites)} robots.txt read>"
 
     async def site(self, url: str) -> Site:
-        """The robots.txt of a canonical URL's origin, asked for once.
+        """The robots.txt of the origin of a canonical URL that a person gave, asked for once.
 
         Raises ConfigError where this crawl may not go.
         """
+        self._reach.start(host_of(url))
+        return await self._site(url)
+
+    async def _site(self, url: str) -> Site:
         self.check(host_of(url))
         name = origin_of(url)
         async with self._asking.setdefault(name, curio.Lock()):
@@ -123,10 +145,12 @@ class Scout:
         return self._sites[name]
 
     async def file(self, url: str) -> Answer:
-        """Fetch a URL if the robots.txt of its origin lets us, and of each origin that it leads to.
+        """Fetch a URL that a site gave, if the robots.txt of its origin lets us, and of each origin that it leads to.
 
         Raises ConfigError where this crawl may not go.
         """
+        if self._reach.is_closed(host_of(url)):
+            return Answer(url, error=PrivateAddress(f"{host_of(url)} is not for others to lead to", url=url))
         answer = await self._follow(Request(url), self._settings.crawl.max_redirects, obeying=True)
         if answer.response is not None and answer.status >= 400:
             return Answer(answer.url, answer.history, None, BadStatus(answer.status, url=answer.url), answer.status)
@@ -172,6 +196,8 @@ class Scout:
                     hops=len(history),
                     max_hops=max_hops,
                 )
+                if hop is not None and self._reach.refuses_hop(hop.url, url):
+                    raise PrivateAddress(f"leads to {host_of(hop.url)}", url=url, phase="redirect")
             except FetchError as error:
                 return Answer(url, history, error=error, status=status if isinstance(error, TooManyRedirects) else 0)
             if hop is None:
@@ -180,7 +206,7 @@ class Scout:
 
     async def _check_rules(self, request: Request) -> None:
         """Raise what keeps us from a URL, if anything does."""
-        site = await self.site(request.url)
+        site = await self._site(request.url)
         if self._post(host_of(request.url)).limits.robots == "ignore" or site.allows(request.url, self._agent):
             return
         if (verdict := site.verdict(request.url, self._agent)) is None:
@@ -200,10 +226,9 @@ class Scout:
             return await self._send_once(post, request, fresh=True)
 
     async def _send_once(self, post: _Post, request: Request, *, fresh: bool = False) -> Reply:
-        parts = split(request.url)
-        address = (await self._names.resolve(parts.hostname, parts.port))[0].ip
-        await self._wait(post, address)
         limits = post.limits
+        address = await self._address(request.url, limits)
+        await self._wait(post, address)
         # What is never sent costs the pause all the same.
         post.sent_at = self._at_address[address] = self._clock()
 
@@ -211,13 +236,15 @@ class Scout:
             post.sent_at = self._at_address[address] = self._clock()
 
         fields = self._headers.updated(limits.headers)
+        if authorization := self._credentials.field(request.url):
+            fields = fields.updated({"Authorization": authorization})
         if self._sign is not None:
             fields = fields.updated(self._sign(request.method, request.url))
         reply = await self._wire.send(
             request.method,
             request.url,
             Headers([pair for pair in fields.raw if pair[1]]),
-            terms=terms_of(limits, None, limits.max_size),
+            terms=terms_of(limits, None, limits.max_size, way=self._ways.of(request.url, limits)),
             on_sent=sent,
             fresh=fresh,
         )
@@ -227,6 +254,13 @@ class Scout:
         if asked is not None:
             post.rests_until = self._clock() + min(asked, limits.max_retry_after)
         return reply
+
+    async def _address(self, url: str, limits: Limits) -> str:
+        """The address by which hosts share a pause; where a proxy looks the name up, the name."""
+        parts = split(url)
+        if not self._ways.names_here(url, limits):
+            return parts.hostname
+        return (await self._names.resolve(parts.hostname, parts.port))[0].ip
 
     async def _wait(self, post: _Post, address: str) -> None:
         """Until the host may be asked; where that is long, say so instead."""
@@ -261,7 +295,10 @@ async def scouting(
     resolver: Names = network.resolver if network else Resolver(settings.resolve)
     client = network.client() if network else Client(resolver)
     try:
-        yield Scout(client, settings, names=resolver, clock=clock or steady_clock(), spider=spider)
+        environment = surroundings(real=network is None)
+        yield Scout(
+            client, settings, names=resolver, clock=clock or steady_clock(), spider=spider, environment=environment
+        )
     finally:
         await client.close()
         if isinstance(resolver, Resolver):

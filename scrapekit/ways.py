@@ -7,6 +7,7 @@ change a way, a proxy that failed or other settings, forgets those that are kept
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -127,3 +128,10 @@ def _every(settings: Settings, spider: str) -> Iterator[tuple[str, Limits]]:
     for each in ["*", *patterns]:
         host = pattern(each).replace("*", "any")
         yield host, settings.limits_for(host, spider)
+
+
+def surroundings(*, real: bool) -> Mapping[str, str]:
+    """The environment; for a network in memory without the proxies of the real one."""
+    if real:
+        return os.environ
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scrapekit import Settings
-from scrapekit.errors import ConfigError, Disallowed, RobotsUnreachable
+from scrapekit.errors import ConfigError, Disallowed, PrivateAddress, RobotsUnreachable
 from scrapekit.scout import Answer, Scout, meaning, scouting
 from scrapekit.testing import CLOSE, FakeNetwork, Page, VirtualClock
 
@@ -214,3 +214,35 @@ def test_a_connection_that_was_cut_while_idle_costs_a_second_send_a_delay_later(
     answer = look.run(lambda scout: scout.file("http://a.test/1"))
     assert answer.status == 200
     assert look.gaps("a.test") == [1.0, 1.0]
+
+
+# ---- credentials, and private addresses ----
+
+
+def test_credentials_go_with_what_is_asked_for_and_to_no_other_origin(monkeypatch):
+    monkeypatch.setenv("API_TOKEN", "abc")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # of the real network, which this is not
+    sites = {"https://a.test": {"/robots.txt": redirect("https://b.test/robots.txt")}, "https://b.test": {}}
+    look = Look(sites, 'hosts."a.test".auth={ scheme = "bearer", token = { env = "API_TOKEN" } }')
+    look.site("https://a.test/")
+    sent = [(received.host, received.headers.get("authorization")) for received in look.network.log]
+    assert sent == [("a.test", "Bearer abc"), ("b.test", None)]
+
+
+def test_D08_a_robots_txt_that_leads_into_your_network_is_not_read_there():
+    look = Look({"a.test": {"/robots.txt": redirect("http://2130706433/")}, "127.0.0.1": {}})
+    site = look.site("http://a.test/")
+    assert (site.rules, type(site.answer.error)) == (None, PrivateAddress)
+    assert [received.host for received in look.network.log] == ["a.test"]
+
+
+def test_D08_a_file_that_a_site_names_is_not_read_in_your_network_but_one_that_you_name_is():
+    look = Look({"127.0.0.1:8000": {"/1": "good"}})
+
+    async def both(scout: Scout) -> Any:
+        before = await scout.file("http://127.0.0.1:8000/1")
+        await scout.site("http://127.0.0.1:8000/")
+        return before, await scout.file("http://127.0.0.1:8000/1")
+
+    before, after = look.run(both)
+    assert (type(before.error), after.status) == (PrivateAddress, 200)

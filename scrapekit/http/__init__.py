@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from scrapekit.http.client import Client
 from scrapekit.http.connection import Reply
+from scrapekit.http.gate import SessionLimits
 from scrapekit.http.redirect import MAX_HOPS, REDIRECTS, Hop, next_hop
 from scrapekit.http.resolver import Names, Resolver
-from scrapekit.http.session import Session, SessionLimits
+from scrapekit.http.session import Session
 from scrapekit.http.terms import DIRECT, Deadlines, Proxy, Sizes, Terms, Trust, Way
 
 __all__ = [

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO, Final, Protocol
@@ -29,9 +29,8 @@ from scrapekit.http.thread import in_thread
 MEMORY: Final = 256 * 1024 * 1024
 #: A body of up to so many bytes stays in memory whatever the budget says: a file costs more than it saves.
 SMALL: Final = 16 * 1024
-#: So many bytes are gathered for a file before a thread writes them; and at the most, if nobody sends them there.
+#: So many bytes are gathered for a file before a thread writes them.
 WRITE: Final = 1024 * 1024
-GATHERED: Final = 4 * WRITE
 #: How the files of a spool end.
 SUFFIX: Final = ".body"
 
@@ -99,12 +98,13 @@ class Intake:
     choose a sink of its own.
     """
 
-    __slots__ = ("_away", "_decoder", "_head", "_kept", "_most", "_spool", "size")
+    __slots__ = ("_away", "_coming", "_decoder", "_head", "_kept", "_most", "_spool", "size")
 
     def __init__(self, head: Head, terms: Terms, spool: Spool, into: Into | None = None) -> None:
         self._head, self._most, self._spool = head, terms.sizes.max_size, spool
         self.size = 0
         self._decoder: Decoder | None = None
+        self._coming: Iterable[bytes] = ()  # pieces that what was fed still unpacks to
         self._kept = Kept(spool.budget)
         self._away: Sink | None = into(head) if into is not None else None
         if terms.to_file and self._away is None and 200 <= head.status < 300:
@@ -127,16 +127,19 @@ class Intake:
         if self._decoder is None:
             self._put(data)
         else:
-            for piece in self._decoder.feed(data):
-                self._put(piece)
+            self._coming = self._decoder.feed(data)
+            self._draw()
 
     async def empty(self) -> None:
         """Put away what a sink holds; not to be called in the time that the peer is given."""
         if self._away is not None:
             await self._away.empty()
+            self._draw()
 
     async def finish(self) -> Content | bytes:
         """The body is complete. Raises BadResponse where a coding is cut short, or NotStored."""
+        while self.full:
+            await self.empty()
         if self._decoder is not None:
             self._decoder.finish()
         return self._kept if self._away is None else await self._away.finish()
@@ -146,6 +149,13 @@ class Intake:
         self._kept.clear()
         if self._away is not None:
             self._away.drop()
+
+    def _draw(self) -> None:
+        """Unpack until the sink is full: a read's worth of a bomb is not in memory at once."""
+        for piece in self._coming:
+            self._put(piece)
+            if self.full:
+                return
 
     def _put(self, piece: bytes) -> None:
         if self._away is not None:
@@ -158,16 +168,16 @@ class Intake:
             away.take(kept.clear())
 
 
-class FileSink:
-    """A file that is being written, by a thread as long as somebody calls ``empty``."""
+class Writer:
+    """A sink that is a file, written by a thread. ``size`` is in bytes, what is yet to be written left out."""
 
-    def __init__(self, file: BinaryIO, stored: Stored) -> None:
-        self._file, self._stored = file, stored
+    def __init__(self, file: BinaryIO, size: int = 0) -> None:
+        self._file, self.size = file, size
         self._pieces: list[bytes] = []
         self._held = 0
 
     def __repr__(self) -> str:
-        return f"<FileSink {self._stored!r}, {self._held} bytes to be written>"
+        return f"<{type(self).__name__} {self.size} bytes, {self._held} to be written>"
 
     @property
     def full(self) -> bool:
@@ -176,34 +186,46 @@ class FileSink:
     def put(self, piece: bytes) -> None:
         self._pieces.append(piece)
         self._held += len(piece)
-        if self._held >= GATHERED:
-            _check(_write(self._file, self._gathered()))
 
-    def take(self, pieces: Sequence[bytes]) -> None:
-        """Take many pieces that are in memory as it is."""
+    def take(self, pieces: list[bytes]) -> None:
+        """Take pieces that are in memory as it is."""
         self._pieces.extend(pieces)
         self._held += sum(map(len, pieces))
 
     async def empty(self) -> None:
         if self._pieces:
             # Closing waits for the thread, so none writes to what is closed.
-            _check(await in_thread(_write, self._file, self._gathered()))
+            check(await in_thread(_write, self._file, self._gathered()))
+
+    def write_rest(self) -> None:
+        """Write what is held, here and now, and close; as far as that can be done."""
+        _write(self._file, self._gathered())
+        close(self._file)
+
+    def _gathered(self) -> list[bytes]:
+        pieces, self._pieces = self._pieces, []
+        self.size += self._held
+        self._held = 0
+        return pieces
+
+
+class FileSink(Writer):
+    """A file of ours, for one body."""
+
+    def __init__(self, file: BinaryIO, stored: Stored) -> None:
+        super().__init__(file)
+        self._stored = stored
 
     async def finish(self) -> Stored:
         await self.empty()
-        _check(_close(self._file))
+        check(close(self._file))
+        self._stored.size = self.size
         return self._stored
 
     def drop(self) -> None:
         self._pieces.clear()
-        _close(self._file)
+        close(self._file)
         self._stored.remove()
-
-    def _gathered(self) -> list[bytes]:
-        pieces, self._pieces = self._pieces, []
-        self._stored.size += self._held
-        self._held = 0
-        return pieces
 
 
 def _write(file: BinaryIO, pieces: list[bytes]) -> Exception | None:
@@ -214,7 +236,8 @@ def _write(file: BinaryIO, pieces: list[bytes]) -> Exception | None:
     return None
 
 
-def _close(file: BinaryIO) -> Exception | None:
+def close(file: BinaryIO) -> Exception | None:
+    """Close a file; what the system said against it."""
     try:
         file.close()
     except OSError as error:
@@ -222,7 +245,8 @@ def _close(file: BinaryIO) -> Exception | None:
     return None
 
 
-def _check(error: Exception | None) -> None:
+def check(error: Exception | None) -> None:
+    """Raise NotStored for what the system said, if it did."""
     if error is not None:
         raise _not_stored(error)
 

@@ -6,10 +6,12 @@ semaphore, which in a crawl nobody may: a session has no slots that waiting coul
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -17,12 +19,17 @@ import curio
 
 from scrapekit.errors import ConfigError, FetchError, ProxyFailed
 from scrapekit.headers import Fields, Headers
+from scrapekit.http.body import Into, Sink
 from scrapekit.http.client import Client
 from scrapekit.http.connection import Reply
 from scrapekit.http.cookies import CookieJar
 from scrapekit.http.dialer import Dial, dial_tcp
-from scrapekit.http.redirect import MAX_HOPS, next_hop
+from scrapekit.http.download import Download, Getter
+from scrapekit.http.exchange import Head
+from scrapekit.http.gate import Gate, SessionLimits, limits_of
+from scrapekit.http.redirect import REDIRECTS, next_hop
 from scrapekit.http.resolver import Names, Resolver
+from scrapekit.http.streaming import Live, Place
 from scrapekit.http.terms import DIRECT, Deadlines, Sizes, Terms, Way
 from scrapekit.proxies import ProxyList, proxy_list
 from scrapekit.proxychoice import ProxyChoice
@@ -32,31 +39,6 @@ from scrapekit.url import host_of
 from scrapekit.version import VERSION
 
 _HEADERS: Final = Headers({"User-Agent": f"scrapekit/{VERSION}", "Accept": "*/*"})
-
-
-@dataclass(frozen=True, slots=True)
-class SessionLimits:
-    """What a session allows itself.
-
-    ``per_host`` requests at once to a host, their starts at least ``delay`` apart; ``timeout`` for a request, from
-    sending to the last byte, and ``connect`` for a connection, in seconds; ``max_size`` of a body in bytes;
-    ``redirects`` that are followed, 0 for none. Raises ConfigError for what cannot be.
-    """
-
-    per_host: int = 8
-    delay: float = 0.0
-    timeout: float = 30.0
-    connect: float = 10.0
-    max_size: int = 32 * 1024 * 1024
-    redirects: int = MAX_HOPS
-
-    def __post_init__(self) -> None:
-        for name, least in (("per_host", 1), ("delay", 0), ("max_size", 1), ("redirects", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"must be {least} or more", key=name)
-        for name in ("timeout", "connect"):
-            if getattr(self, name) <= 0:
-                raise ConfigError("must be more than 0 seconds", key=name)
 
 
 class Session:
@@ -79,13 +61,13 @@ class Session:
         network: Any = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.limits = limits if isinstance(limits, SessionLimits) else _limits(limits or {})
+        self.limits = limits if isinstance(limits, SessionLimits) else limits_of(limits or {})
         self.headers = _HEADERS.updated(headers)
         self.cookies = CookieJar()
         self._resolver: Names = network.resolver if network else Resolver(resolve, now=now)
         dial: Dial = network.dial if network else dial_tcp
         self._client = Client(self._resolver, dial=dial, now=now)
-        self._gates: dict[str, _Gate] = {}
+        self._gates: dict[str, Gate] = {}
         self._proxies = ProxyChoice(os.environ, now=now)
         self._listed = _listed(proxy, direct=not trust_env or network is not None)
         self._proxies.check(self._listed)
@@ -126,30 +108,67 @@ class Session:
         form: Mapping[str, Any] | None = None,
         cookies: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        max_size: int | None = None,
+        to_file: bool = False,
         follow: bool = True,
     ) -> Response:
         """Send a request, follow where it leads, and give the last answer, whatever its status.
 
-        ``timeout`` (seconds) holds for each request of a chain. Raises FetchError subclasses, and BadURL or BadRequest
-        for what cannot be sent.
+        ``timeout`` (seconds) holds for each request of a chain; with ``to_file`` a good answer's body is kept in a
+        file. Raises FetchError subclasses, and BadURL or BadRequest for what cannot be sent.
         """
-        request = Request(
+        request = self._made(
+            method,
             url,
-            method=method,
-            headers=self.headers.updated(headers) if headers else self.headers,
+            headers=headers,
             body=body,
             json=json,
             form=form,
             cookies=cookies or {},
             timeout=timeout,
+            max_size=max_size,
+            to_file=to_file,
         )
         return await self._follow(request, self.limits.redirects if follow else 0)
 
-    async def _follow(self, first: Request, hops: int) -> Response:
+    def stream(self, method: str, url: str, *, follow: bool = True, **options: Any) -> Live:
+        """The same, the body read as it comes and held nowhere: ``async with session.stream("GET", url) as response``.
+
+        Options as for ``request``. Without ``timeout`` the whole may take its time, as long as head and first byte come
+        within the session's own and the body at its least rate. Leaving early ends the transfer.
+        """
+        request = self._made(method, url, **options)
+        return Live(partial(self._follow, request, self.limits.redirects if follow else 0))
+
+    async def download(
+        self, url: str, path: Path | str, *, resume: bool = True, overwrite: bool = False, **options: Any
+    ) -> Download:
+        """Get a URL into a file, which is there once it is whole; until then it is ``path`` with ".part".
+
+        Options as for ``request``, deadlines as for ``stream``. What an earlier try has left is gone on with
+        (``resume``) where the server says that it is still the same. Raises FetchError subclasses, BadStatus for an
+        answer that is no 2xx among them; OSError for a path that cannot be written, FileExistsError where something is
+        there already and ``overwrite`` is not said.
+        """
+        headers = options.pop("headers", ())
+
+        async def send(extra: Fields, place: Place) -> Response:
+            request = self._made("GET", url, headers=Headers(headers).updated(extra), **options)
+            return await self._follow(request, self.limits.redirects, place)
+
+        most = options.get("max_size") or self.limits.max_size
+        return await Getter(send, url, Path(path), most).get(resume=resume, overwrite=overwrite)
+
+    def _made(self, method: str, url: str, *, headers: Fields = (), **fields: Any) -> Request:
+        return Request(url, method=method, headers=self.headers.updated(headers) if headers else self.headers, **fields)
+
+    async def _follow(self, first: Request, hops: int, place: Place | None = None) -> Response:
+        """``place`` chooses where the body goes of the answer that leads nowhere else."""
         request = first
         history: tuple[str, ...] = ()
         while True:
-            response = await self._fetch(request, history)
+            into = _into(place, request.url, history, hops) if place is not None else None
+            response = await self._fetch(request, history, into)
             hop = next_hop(
                 request.method,
                 request.url,
@@ -171,13 +190,13 @@ class Session:
                 cookies=() if hop.crossed else request.cookies,
             )
 
-    async def _fetch(self, request: Request, history: tuple[str, ...]) -> Response:
+    async def _fetch(self, request: Request, history: tuple[str, ...], into: Into | None) -> Response:
         gate = self._gates.get(host_of(request.url))
         if gate is None:
-            gate = self._gates[host_of(request.url)] = _Gate(self.limits)
+            gate = self._gates[host_of(request.url)] = Gate(self.limits)
         async with gate:
             began = await curio.clock()
-            reply = await self._send(request)
+            reply = await self._send(request, into)
             elapsed = await curio.clock() - began
         self.cookies.store(request.url, reply.headers.get_all("set-cookie"), time.time())
         return Response(
@@ -191,17 +210,16 @@ class Session:
             address=reply.address,
         )
 
-    async def _send(self, request: Request) -> Reply:
+    async def _send(self, request: Request, into: Into | None) -> Reply:
         """Send it; once more where a kept connection was closed under us, which is nobody's fault."""
         try:
-            return await self._send_once(request)
+            return await self._send_once(request, into)
         except FetchError as error:
             if not (error.reused and request.repeatable):
                 raise
-        return await self._send_once(request, fresh=True)
+        return await self._send_once(request, into, fresh=True)
 
-    async def _send_once(self, request: Request, *, fresh: bool = False) -> Reply:
-        limits, total = self.limits, request.timeout or self.limits.timeout
+    async def _send_once(self, request: Request, into: Into | None, *, fresh: bool = False) -> Reply:
         proxy = self._proxies.of(request.url, self._listed)
         way = DIRECT if proxy is None else Way(proxy)
         try:
@@ -210,43 +228,32 @@ class Session:
                 request.url,
                 self._with_cookies(request),
                 request.body,
-                terms=Terms(Deadlines(limits.connect, total, total), Sizes(limits.max_size), way),
+                terms=self._terms(request, way, live=into is not None),
                 fresh=fresh,
+                into=into,
             )
         except ProxyFailed as error:
             if proxy is not None and not error.reused:
                 self._proxies.failed(request.url, self._listed, proxy, down=not error.refused)
             raise
 
+    def _terms(self, request: Request, way: Way, *, live: bool) -> Terms:
+        limits = self.limits
+        total = request.timeout or limits.timeout
+        first_byte = limits.timeout if live else total
+        if live and request.timeout is None and limits.min_rate:
+            total = math.inf
+        return Terms(
+            Deadlines(limits.connect, first_byte, total, min_rate=limits.min_rate),
+            Sizes(request.max_size or limits.max_size),
+            way,
+            request.to_file,
+        )
+
     def _with_cookies(self, request: Request) -> Headers:
         kept = self.cookies.header(request.url, time.time())
         pairs = ([kept] if kept else []) + [f"{name}={value}" for name, value in request.cookies]
         return request.headers.updated({"Cookie": "; ".join(pairs)}) if pairs else request.headers
-
-
-class _Gate:
-    """One host: so many at once, and starts a delay apart. A start is reserved before anything is awaited."""
-
-    def __init__(self, limits: SessionLimits) -> None:
-        self._permits = curio.Semaphore(limits.per_host)
-        self._delay = limits.delay
-        self._opens = 0.0
-
-    async def __aenter__(self) -> None:
-        await self._permits.acquire()
-        if not self._delay:
-            return
-        now = await curio.clock()
-        start = max(now, self._opens)
-        self._opens = start + self._delay
-        try:
-            await curio.sleep(start - now)
-        except BaseException:
-            await self._permits.release()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._permits.release()
 
 
 def _listed(proxy: str | Sequence[str] | None, *, direct: bool) -> ProxyList | None:
@@ -257,8 +264,11 @@ def _listed(proxy: str | Sequence[str] | None, *, direct: bool) -> ProxyList | N
         raise ConfigError(str(error), key="proxy") from None
 
 
-def _limits(fields: Mapping[str, Any]) -> SessionLimits:
-    try:
-        return SessionLimits(**fields)
-    except TypeError as error:
-        raise ConfigError(f"no such limit: {error}") from None
+def _into(place: Place, url: str, history: tuple[str, ...], hops: int) -> Into:
+    """That choice for the answer at a URL; the body of a redirect that is followed is for nobody."""
+
+    def choose(head: Head) -> Sink | None:
+        leads = hops and head.status in REDIRECTS and "location" in head.headers
+        return None if leads else place(url, history, head)
+
+    return choose

@@ -30,7 +30,7 @@ FLOORS = {
     "hostlocks": 3, "hostbook": 3, "cache": 3, "hostmemory": 3,
     "ledger": 3, "audit": 3,
     "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4, "project": 4, "pages": 4,
-    "scout": 4, "plan": 4, "record": 4, "files": 4, "reload": 4,
+    "scout": 4, "plan": 4, "record": 4, "files": 4, "reload": 4, "history": 4, "execution": 4, "resume": 4, "notes": 4,
     "ways": 4,
     "testing": 5, "demo": 5, "watch": 5,
     "cli": 6, "__init__": 7, "__main__": 7,
@@ -77,14 +77,14 @@ OWNERS = {
     "truststore": {"http"},
     "zstandard": {"http"},
     # curio is the ground the upper floors stand on; the words and the rules are plain functions.
-    "curio": {"_compat", "kernel", "http", "keeper", "fetcher", "callbacks", "scheduler", "crawler", "pages", "scout",
+    "curio": {"_compat", "kernel", "http", "keeper", "fetcher", "callbacks", "scheduler", "execution", "pages", "scout",
               "plan", "reload", "testing", "demo", "watch", "cli"},
 }  # fmt: skip
 #: Nobody's: they block the kernel, or belong to another one.
 NOBODYS = {"aiohttp", "asyncio", "requests", "tomllib", "urllib.request", "urllib3"}
 
 #: Who may wait on purpose. Everywhere else a wait is a rule that has leaked. A session's callers wait at its own gate.
-SLEEPERS = {"scheduler", "keeper", "reload", "testing", "demo", "watch", "http.server", "http.session"}
+SLEEPERS = {"scheduler", "keeper", "reload", "testing", "demo", "watch", "http.server", "http.gate"}
 #: These run the user's code, and so must catch what it raises: a spider's callbacks, a small server's pages.
 CATCHERS = {"callbacks", "http.server"}
 SHELL = {"cli", "watch"}

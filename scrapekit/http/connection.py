@@ -183,11 +183,14 @@ class Connection:
         if head is not None and head.status in REDIRECTS and "location" in head.headers:
             talk.content = b""
             return self._reply(talk, reused=reused)
-        failure = translated(error, talk)
+        failure = self._translated(error, talk)
         failure.address, failure.sent = self.address, talk.sent > 0
         stale = not talk.exchange.received or (head is not None and head.status == 408)
         failure.reused = reused and stale and isinstance(failure, ConnectFailed)
         raise failure from None
+
+    def _translated(self, error: FetchError | OSError | Expired, talk: Talk) -> FetchError:
+        return translated(error, talk)
 
 
 def _promised(headers: Headers) -> float | None:

@@ -141,8 +141,8 @@ class Http2:
         answer.number, self.answers[number] = number, answer
 
     def send(self, answer: Answer, data: bytes, *, last: bool) -> int:
-        """Send of a body what the peer has room for, and say how many bytes that was."""
-        if self.over or answer.number not in self.answers or answer.fault is not None:
+        """Send of a body what the peer has room for, and say how many bytes that was; none once it has answered."""
+        if self.over or answer.done or answer.fault is not None:
             return 0
         window = self._h2.local_flow_control_window(answer.number)
         piece = data[: min(window, self._h2.max_outbound_frame_size)] if window > 0 else b""
@@ -186,7 +186,7 @@ class Http2:
         """Take what the peer sent; the answers that have news."""
         self.received += len(data)
         if not data:
-            self.break_off(BadResponse("closed before the end of the answer"))
+            self._end()
         self._buffer += data
         try:
             while not self.over and (frame := self._cut()) is not None:
@@ -196,6 +196,13 @@ class Http2:
         told = list(self._told)
         self._told.clear()
         return told
+
+    def _end(self) -> None:
+        """The peer's end: where nothing had come, it is the connection that failed."""
+        for answer in self.answers.values():
+            kind = BadResponse if answer.received else ConnectFailed
+            self._fail(answer, kind(f"closed before the end of the answer{self._reason}", phase=answer.phase))
+        self.over = True
 
     def break_off(self, error: FetchError) -> None:
         """The connection is of no use any more: each answer gets this error as its own."""

@@ -28,7 +28,7 @@ from scrapekit.http.http2 import Http2
 from scrapekit.http.limit import Expired
 from scrapekit.http.outgoing import ENCODINGS
 from scrapekit.http.stream import Stream
-from scrapekit.http.talk import READ, Talk
+from scrapekit.http.talk import READ, Talk, translated
 from scrapekit.http.terms import Sizes, Terms
 
 #: Turns that are given to the reader, to see what has arrived on an idle connection.
@@ -83,7 +83,6 @@ class SharedConnection(Connection):
         if self._state is not State.CLOSED:
             self._become(State.CLOSED)
             self.http2.break_off(ConnectFailed("the connection was closed"))
-            await self._wake(list(self._lanes))
         me = await curio.current_task()
         try:
             # First they must be out of the kernel's hands: it knows the socket by its number.
@@ -92,6 +91,7 @@ class SharedConnection(Connection):
                     await task.cancel()
         finally:
             await self._stream.close()
+            await self._wake(list(self._lanes))
 
     async def ask(
         self,
@@ -127,6 +127,9 @@ class SharedConnection(Connection):
             failure.sent = lane.opened and not lane.answer.unprocessed
             failure.reused = failure.reused or lane.answer.unprocessed
             raise
+
+    def _translated(self, error: FetchError | OSError | Expired, talk: Talk) -> FetchError:
+        return error if isinstance(error, FetchError) else translated(error, talk)
 
     async def _enter(self, lane: Lane) -> None:
         if self._state is State.CLOSED:
@@ -171,12 +174,14 @@ class SharedConnection(Connection):
         """All that comes, for all lanes, until nothing more can come."""
         http2 = self.http2
         try:
-            while not http2.over and (http2.capacity or self._lanes):
-                await self._wake(http2.receive(await self._stream.read(READ)))
+            while http2.capacity or self._lanes:
+                told = http2.receive(await self._stream.read(READ))
+                if http2.over:
+                    break
+                await self._wake(told)
         except (OSError, FetchError) as error:
             http2.break_off(_failure(error))
         finally:
-            await self._wake(list(self._lanes))
             await self.close()
 
     async def _write(self) -> None:
@@ -252,7 +257,8 @@ class Lane:
             await self._connection.order(self)
             if self.overtaken:
                 raise Overtaken("the host asked for a rest meanwhile")
-            self._check()
+            if not self.opened and self.answer.fault is not None:
+                raise self.answer.fault
             return 0
         while not (taken := self._connection.http2.send(self.answer, data, last=len(data) == self._left)):
             self._check()

@@ -7,12 +7,14 @@ the client on the kernel's clock.
 from __future__ import annotations
 
 import heapq
+from contextlib import suppress
 from itertools import count
 
 import curio
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 
 CLOSE, RESET = "close", "reset"
 
@@ -24,7 +26,11 @@ def frame(kind, flags=0, stream=0, payload=b""):
 def server():
     """h2's server side, with its first SETTINGS ready to be sent."""
     config = h2.config.H2Configuration(
-        client_side=False, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
+        client_side=False,
+        header_encoding=None,
+        validate_outbound_headers=False,
+        normalize_outbound_headers=False,
+        normalize_inbound_headers=False,
     )
     made = h2.connection.H2Connection(config)
     made.initiate_connection()
@@ -72,8 +78,11 @@ class Peer:
                     return b""
                 if step == RESET:
                     raise ConnectionResetError(104, "Connection reset by peer")
+                if isinstance(step, Exception):
+                    raise step
                 if callable(step):
-                    step()
+                    with suppress(h2.exceptions.StreamClosedError):  # the client has left it
+                        step()
                     self.flush()
                     continue
                 size = min(size, self.network.chop or size)
@@ -95,7 +104,8 @@ class Peer:
             self.events.append(event)
             if isinstance(event, h2.events.RequestReceived):
                 self.requests.append((self._now(), dict(event.headers)))
-            self.serve(self, event)
+            with suppress(h2.exceptions.StreamClosedError):
+                self.serve(self, event)
         self.flush()
         await self._more.set()
         return len(data)
@@ -115,7 +125,7 @@ class Peer:
             self.put(data)
 
     def put(self, step, seconds=0.0):
-        """Bytes, CLOSE, RESET or a function, after so many seconds."""
+        """Bytes, CLOSE, RESET, an error or a function, after so many seconds."""
         heapq.heappush(self._due, (self._now() + seconds, next(self._order), step))
 
     def after(self, seconds, function, *args, **options):

@@ -419,7 +419,7 @@ def test_the_end_of_the_connection_is_an_error_for_each(begun):
     if begun:
         both.engine.receive(both.head(answer))
     assert both.engine.receive(b"") == [answer]
-    assert type(answer.fault) is BadResponse
+    assert type(answer.fault) is (BadResponse if begun else ConnectFailed)
     assert answer.fault.phase == ("body" if begun else "head")
 
 

@@ -433,3 +433,20 @@ def test_a_ledger_that_is_not_there_or_was_changed_is_told(tmp_path: Path) -> No
     send(ledger, 2)
     with pytest.raises(ConfigError, match="is not a ledger's line"):
         aftermath(tmp_path, 0)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://me:s3cret@p.example", ["http://p.example", "socks5h://me:s3cret@p.example"], "none"]
+)
+def test_settings_tell_the_proxies_and_not_their_credentials(tmp_path: Path, proxy: str | list[str]) -> None:
+    settings = Settings.make({"hosts": {"b.test": {"proxy": proxy}}})
+    ledger = opened(tmp_path)
+    ledger.settings(settings.tables(), now=T)
+    ledger.settings(settings.model_dump(exclude_unset=True, mode="json"), now=T)
+    assert b"s3cret" not in b"".join(lines(tmp_path))
+    for change in read(tmp_path).settings:
+        again, was = Settings.make(change.data).limits_for("b.test").proxy, settings.limits_for("b.test").proxy
+        assert again is not None
+        assert was is not None
+        assert [str(each) for each in again.proxies({})] == [str(each) for each in was.proxies({})]
+    ledger.close()

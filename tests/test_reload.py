@@ -99,3 +99,11 @@ def test_a_change_is_told_and_what_must_wait_for_the_next_run(file: Path, caplog
     gaps(file, lambda: file.write_text(text))
     assert "limits.delay is now 2.0" in caplog.text
     assert "identity.name is now other, from the next run on" in caplog.text
+
+
+def test_a_changed_secret_is_told_and_not_shown(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = f"{HEAD}[limits]\ndelay = 1.0\nproxy = 'http://me:s3cret@p.example'\nheaders = {{ X-Key = 's3cret' }}\n"
+    gaps(file, lambda: file.write_text(text))
+    assert "limits.proxy is now http://***:***@p.example" in caplog.text
+    assert "limits.headers.X-Key is now another (not shown)" in caplog.text
+    assert "s3cret" not in caplog.text

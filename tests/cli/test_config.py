@@ -91,3 +91,36 @@ def test_a_spider_without_a_table_of_its_own_is_said_to_have_none(scrapekit, fol
     (folder / "scrapekit.toml").write_text(FILE)
     assert "# no table [spiders.qoutes]" in scrapekit("config", "--host", "a.test", "--spider", "qoutes").out
     assert "# no table" not in scrapekit("config", "--host", "a.test", "--spider", "quotes").out
+
+
+PROXIES = """\
+[limits]
+proxy = "http://user1:s3cret@p.example:3128"
+[hosts."a.test"]
+proxy = ["http://${USER}:${PASS}@p.example", "socks5h://user1:s3cret@q.example"]
+[hosts."b.test"]
+proxy = "none"
+"""
+
+
+def test_of_proxies_only_the_names_of_variables_are_printed(scrapekit, folder):
+    (folder / "scrapekit.toml").write_text(PROXIES)
+    said = "".join(scrapekit("config", *more).out for more in ((), ("--host", "a.test"), ("--host", "c.test")))
+    assert 'proxy = "http://***:***@p.example:3128"' in said
+    assert 'proxy = ["http://${USER}:${PASS}@p.example", "socks5h://***:***@q.example"]' in said
+    assert 'proxy = "none"' in said
+    assert "s3cret" not in said
+    assert "user1" not in said
+    Settings.make(tomli.loads(scrapekit("config").out))
+
+
+def test_a_proxy_that_cannot_be_is_refused_and_its_credentials_are_not_printed(scrapekit, folder):
+    for value in (
+        '"http://user1:s3cret@"',
+        '["http://p", "ftp://user1:s3cret@p"]',
+        '{ url = "http://user1:s3cret@p" }',
+    ):
+        (folder / "scrapekit.toml").write_text(f"[limits]\nproxy = {value}\n")
+        said = scrapekit("config")
+        assert "scrapekit.toml:2: limits.proxy: must " in said.err
+        assert "s3cret" not in said.err + said.out

@@ -5,8 +5,18 @@ from __future__ import annotations
 import curio
 import pytest
 
-from scrapekit.errors import BadRequest, BadURL, ConfigError, ConnectFailed, FetchTimeout, TooLarge, TooManyRedirects
-from scrapekit.http import Session, SessionLimits
+from scrapekit.errors import (
+    BadRequest,
+    BadURL,
+    ConfigError,
+    ConnectFailed,
+    FetchTimeout,
+    ProxyFailed,
+    ResolveFailed,
+    TooLarge,
+    TooManyRedirects,
+)
+from scrapekit.http import Client, Session, SessionLimits
 from scrapekit.testing import CLOSE, FakeNetwork, FakeSite, Page, VirtualClock
 
 JSON = {"Content-Type": "application/json"}
@@ -241,3 +251,72 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_opened(play):
 def test_limits_that_cannot_be_are_refused(limits):
     with pytest.raises(ConfigError):
         Session(limits=limits)
+
+
+# ---- proxies ----
+
+
+class Gateway:
+    """A network of one proxy, which answers for every site and notes what it is asked."""
+
+    def __init__(self, *names):
+        self.network = FakeNetwork({f"{name}.proxy": FakeSite({"http://site.test/": "<p>hi"}) for name in names})
+
+    def asked(self, run, *urls, **options):
+        """What came of requests for these URLs, and through which proxies they went."""
+        network = self.network
+
+        async def main():
+            session = Session(trust_env=options.pop("trust_env", True), **options)
+            # Session(network=…) keeps the environment out; here it is to count.
+            session._client = Client(network.resolver, dial=network.dial)
+            found = []
+            async with session:
+                for url in urls:
+                    try:
+                        found.append((await session.get(url)).text)
+                    except ProxyFailed as error:
+                        found.append(error)
+            return found
+
+        found = run(main, clock=VirtualClock())
+        assert network.open == 0
+        return found, [received.headers.get("proxy-authorization", "") for received in network.log]
+
+
+def test_a_session_goes_through_its_proxy(run):
+    found, credentials = Gateway("a").asked(run, "http://site.test/", proxy="http://me:pw@a.proxy")
+    assert (found, credentials) == (["<p>hi"], ["Basic bWU6cHc="])
+
+
+def test_the_environment_counts_unless_it_is_not_to_be_trusted(run, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://a.proxy")
+    monkeypatch.setenv("no_proxy", "")
+    assert Gateway("a").asked(run, "http://site.test/")[0] == ["<p>hi"]
+    with pytest.raises(ResolveFailed, match="site.test"):
+        Gateway("a").asked(run, "http://site.test/", trust_env=False)
+
+
+def test_a_network_of_a_test_is_asked_directly_whatever_the_environment_says(play, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://a.proxy")
+    monkeypatch.setenv("no_proxy", "")
+
+    async def main(session):
+        return (await session.get("http://site.test/")).text
+
+    assert play(FakeNetwork({"site.test": {"/": "direct"}}), main)[0] == "direct"
+
+
+def test_of_a_list_a_session_goes_on_by_the_next_proxy(run):
+    gateway = Gateway("a")  # b is not there
+    found, _ = gateway.asked(run, *["http://site.test/"] * 3, proxy=["http://a.proxy", "http://b.proxy"])
+    failed = [each for each in found if isinstance(each, ProxyFailed)]
+    assert len(failed) <= 1
+    assert found[-2:] == ["<p>hi"] * 2
+
+
+@pytest.mark.parametrize("proxy", ["ftp://a.proxy", ["http://a.proxy", 5], "http://me:${NOT_SET_ANYWHERE}@a.proxy"])
+def test_a_session_s_proxy_that_cannot_be_is_told_at_once(proxy):
+    with pytest.raises(ConfigError) as caught:
+        Session(proxy=proxy)
+    assert caught.value.key == "proxy"

@@ -121,6 +121,7 @@ class Fetcher:
         #: Rows whose kept-alive connection was closed under them: their next send wants a fresh one.
         self._cut: set[int] = set()
         self.jars: dict[str, CookieJar] = {}
+        self.cookies_stored = 0  # answers that set some
 
     async def fetch(
         self, turn: Turn, request: Request, on_sent: Callable[[], Awaitable[None]], may_go: Callable[[], bool]
@@ -185,6 +186,7 @@ class Fetcher:
     def _keep_cookies(self, request: Request, reply: Reply) -> None:
         values = reply.headers.get_all("set-cookie")
         if values:
+            self.cookies_stored += 1
             self.jars.setdefault(request.jar, CookieJar()).store(request.url, values, self._clock())
 
     def _hop(self, turn: Turn, request: Request, reply: Reply) -> PutBack | None:

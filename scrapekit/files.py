@@ -1,39 +1,81 @@
-"""What a crawl writes: the items, what was rejected, the ledger and the log, opened together and closed together."""
+"""What a crawl writes: the frontier, the items, what was rejected, the ledger and the log, opened and closed together.
+
+A run that was left is opened as it stood at its last commit: what was written after that is cut off, and an export that
+lacks something is written anew from the run's own record.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from scrapekit.config import Settings
-from scrapekit.frontier import Batch
+from scrapekit.errors import SinkError
+from scrapekit.frontier import Batch, Frontier, MemoryFrontier, SQLiteFrontier
 from scrapekit.hostbook import HostBook
 from scrapekit.hostlocks import HostLocks
-from scrapekit.ledger import Ledger
-from scrapekit.sinks import RunFolder, Sink, write_each
+from scrapekit.hostmemory import HostMemory
+from scrapekit.importing import shown
+from scrapekit.ledger import Ledger, kept_body
+from scrapekit.sinks import STDOUT, Kept, RunFolder, Sink, copy_items, open_sink, resume_sink, write_each
+
+log = logging.getLogger("scrapekit.crawl")
+
+#: The names under which the run's own records stand among the sinks; no path of an export is one of them.
+ITEMS, REJECTED = "items", "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A file, or ``-``, that the items of a run are written to besides its own record.
+
+    ``base`` is the position at which ours begin: of a file that stood before, where it ended.
+    """
+
+    target: str
+    overwrite: bool = False
+    append: bool = False
+    base: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {"target": self.target, "append": self.append, "base": self.base}
 
 
 class Files:
     """The sinks of a crawl, and the files of its run's folder if it has one.
 
-    Used as a context manager; ``ledger`` is there within it. Raises SinkError where something cannot be opened.
+    Used as a context manager; within it ``frontier`` is there, and ``notes`` are those of the run so far: empty for a
+    new one. ``sinks`` are open already. Raises ConfigError or SinkError where something cannot be opened.
     """
 
-    def __init__(self, run: RunFolder | None, sinks: Sequence[Sink]) -> None:
-        self._run, self._sinks = run, list(sinks)
-        self._rejected: Sink | None = None
+    def __init__(self, run: RunFolder | None, exports: Sequence[Export] = (), sinks: Sequence[Sink] = ()) -> None:
+        self._run, self._wanted, self._handed = run, exports, list(sinks)
         self._open = ExitStack()
+        self._sinks: dict[str, Sink] = {}
+        self._positions: dict[str, int] = {}
+        self.exports: list[Export] = []
+        self.frontier: Frontier = MemoryFrontier()
+        self.notes: dict[str, Any] = {}
         self.ledger: Ledger | None = None
         self.book: HostBook | None = None
 
     def __enter__(self) -> Self:
-        for sink in self._sinks:
-            self._open.callback(sink.close)
-        if self._run is not None:
-            self._open_run(self._run)
+        try:
+            if self._run is not None:
+                self._open_run(self._run)
+            self._open_exports()
+        except BaseException:
+            self._open.close()
+            raise
+        for number, sink in enumerate(self._handed):
+            self._add(f"sink {number}", sink)
         return self
 
     def __exit__(
@@ -42,7 +84,7 @@ class Files:
         self._open.close()
 
     def open_ledger(self, spider: str, settings: Settings, now: float) -> None:
-        """Begin the ledger, with the settings that hold."""
+        """Begin the ledger, or go on with it, with the settings that hold."""
         if self._run is not None:
             agent = settings.identity.name
             self.ledger = Ledger(self._run.path, spider=spider, agent=agent, user_agent=settings.user_agent, now=now)
@@ -58,18 +100,102 @@ class Files:
             self._open.callback(self.book.close)
 
     def write(self, batch: Batch, *, sync: bool) -> dict[str, Any]:
-        """Write a batch's items to every sink, or to none. Raises SinkError."""
-        parts: list[tuple[Sink, list[Any]]] = [(sink, batch.items) for sink in self._sinks if batch.items]
-        if self._rejected is not None and batch.rejected:
-            parts.append((self._rejected, batch.rejected))
-        write_each(parts)
-        return {}
+        """Write a batch's items to every sink, or to none; gives the positions to be noted. Raises SinkError."""
+        self._positions = self._at()
+        if batch.items or batch.rejected:
+            write_each([(sink, lines) for name, sink in self._sinks.items() if (lines := _lines(batch, name))])
+        positions = self._at()
+        if not sync:
+            return {"sinks": positions}
+        own = [name for name in (ITEMS, REJECTED) if name in self._sinks]
+        for name in own:
+            self._sinks[name].sync()
+        return {"sinks": positions, "synced": {name: positions[name] for name in own}}
+
+    def undo(self) -> None:
+        """Cut off what the last write has written, for its commit failed."""
+        for name, position in self._positions.items():
+            with suppress(SinkError):  # why the commit failed is the failure to tell
+                self._sinks[name].rewind(position)
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Commit facts by themselves. Raises SinkError."""
+        self.frontier.commit(Batch(notes=dict(facts)), self.write)
+
+    # -- inside
 
     def _open_run(self, run: RunFolder) -> None:
-        items, self._rejected = run.open_items(), run.open_rejected()
-        self._sinks.insert(0, items)
+        self._open.callback(run.take().close)
         handler, root = run.log_handler(), logging.getLogger()  # the root, so that the user's own loggers are heard too
         root.addHandler(handler)
-        for close in (items.close, self._rejected.close, handler.close):
-            self._open.callback(close)
+        self._open.callback(handler.close)
         self._open.callback(root.removeHandler, handler)
+        memory = HostMemory(lambda digest: kept_body(run.path, digest))
+        self.frontier = SQLiteFrontier(run.frontier, dump=memory.dump, load=memory.load, now=time.monotonic)
+        self._open.callback(self.frontier.close)
+        self.notes = self.frontier.notes()
+        for name, sink in ((ITEMS, run.open_items()), (REJECTED, run.open_rejected())):
+            self._add(name, sink)
+            self._restore(name, sink)
+
+    def _restore(self, name: str, sink: Sink) -> None:
+        """Bring a record of the run's own to where the last commit left it.
+
+        Up to the last time that it was synced it is on the disk whatever happened; the lines after that are in the
+        frontier, which may have outlived the file's own in a loss of power.
+        """
+        sink.rewind(self.notes.get("synced", {}).get(name, 0))
+        sink.write([Kept(line) for line in self.notes.get("tail", {}).get(name, ())])
+
+    def _open_exports(self) -> None:
+        known = {each["target"]: each for each in self.notes.get("exports", ())}
+        for each in known.values():
+            self._resume_export(Export(each["target"], append=each["append"], base=each["base"]))
+        for wanted in self._wanted:
+            if wanted.target not in known:
+                self._open_export(wanted)
+
+    def _open_export(self, wanted: Export) -> None:
+        sink = open_sink(wanted.target, overwrite=wanted.overwrite, append=wanted.append)
+        self._add(wanted.target, sink)
+        self.exports.append(Export(wanted.target, append=wanted.append, base=sink.position() or 0))
+        if self.notes and self._run is not None:
+            copy_items(self._run.items, sink, upto=self._sinks[ITEMS].position())
+
+    def _resume_export(self, export: Export) -> None:
+        self.exports.append(export)
+        if export.target == STDOUT:
+            log.warning("standard output cannot be cut: what was written after the last commit comes again")
+            self._add(STDOUT, open_sink(STDOUT))
+            return
+        assert self._run is not None
+        sink, rebuilt = resume_sink(
+            export.target,
+            position=self.notes.get("sinks", {}).get(export.target, export.base),
+            base=export.base,
+            record=self._run.items,
+            upto=self._sinks[ITEMS].position() or 0,
+            doubt=self.notes.get("boot", "") != boot_id(),
+        )
+        if rebuilt:
+            log.warning("%s was written anew from %s", shown(Path(export.target)), shown(self._run.items))
+        self._add(export.target, sink)
+
+    def _add(self, name: str, sink: Sink) -> None:
+        self._sinks[name] = sink
+        self._open.callback(sink.close)
+
+    def _at(self) -> dict[str, int]:
+        positions = {name: sink.position() for name, sink in self._sinks.items()}
+        return {name: position for name, position in positions.items() if position is not None}
+
+
+def _lines(batch: Batch, name: str) -> list[Any]:
+    return batch.rejected if name == REJECTED else batch.items
+
+
+def boot_id() -> str:
+    """What tells this running of the machine from others; empty where the system does not say."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""

@@ -22,7 +22,8 @@ FACTS: Final = ("throttle", "circuit", "budget", "last_sent")
 class HostMemory:
     """Writes and reads what is remembered of hosts; ``body`` finds a robots.txt by its digest, None if it is gone.
 
-    An origin that was given up stays so for this process; the next one may try again.
+    An origin that was given up stays so for this process; the next one may try again. What is on record in the ledger
+    of this process need not be put there again.
     """
 
     def __init__(self, body: Callable[[str], bytes | None]) -> None:
@@ -49,19 +50,23 @@ class HostMemory:
 
     def _known(self, origin: Origin) -> tuple[Any, ...] | None:
         if origin.error is not None:
-            return 0, 0.0, self._process, origin.error.detail
+            return 0, 0.0, "", self._process, origin.error.detail
         # A body is found by its digest, which it gets as it goes on record: until then it is not known for good.
         readable = origin.digest or not 200 <= origin.status < 300
-        return (origin.status, origin.fetched, origin.digest) if origin.rules is not None and readable else None
+        if origin.rules is None or not readable:
+            return None
+        return origin.status, origin.fetched, origin.digest, self._process if origin.recorded else ""
 
-    def _origin(self, name: str, status: int, fetched: float, digest: str, error: str | None = None) -> Origin | None:
-        origin = Origin(name)
+    def _origin(
+        self, name: str, status: int, fetched: float, digest: str, process: str, error: str | None = None
+    ) -> Origin | None:
+        origin, ours = Origin(name), process == self._process
         if error is not None:
             origin.error = RobotsUnreachable(error, url=f"{name}/robots.txt")
-            return origin if digest == self._process else None
+            return origin if ours else None
         body = self._body(digest) if digest else b""
         if body is None:
             return None
         origin.learn(status, body, fetched)
-        origin.digest = digest
+        origin.digest, origin.recorded = digest, ours
         return origin

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import curio
 
-from scrapekit.errors import ScrapekitError
+from scrapekit.errors import ScrapekitError, Uncommitted
 from scrapekit.frontier import (
     Batch,
     Committed,
@@ -234,7 +234,11 @@ class Keeper:
 
     async def _visit(self) -> None:
         """One round: take what there is, let the frontier work on it, and spread what it answers."""
-        self._out, self._batch, self._flush_at = self._complete(), Batch(), NEVER
+        try:
+            self._out, self._batch, self._flush_at = self._complete(), Batch(), NEVER
+        except ScrapekitError as error:
+            self.error = error
+            return await self._changed.ring()
         registry, now = self._registry, self._clock()
         self._visited_at = now
         crowded = self._ask_at <= now and registry.crowd >= self._workbench
@@ -260,8 +264,8 @@ class Keeper:
         batch = self._batch
         self._tally(batch, 1)
         if self._uncommitted:
-            batch.states = self._registry.touched()
             batch.notes |= self._notes()
+            batch.states = self._registry.touched()
         return batch
 
     def _tally(self, batch: Batch, sign: int) -> None:
@@ -297,7 +301,7 @@ class Keeper:
     def _committed(self, batch: Batch) -> Committed:
         try:
             return self._frontier.commit(batch, self._write)
-        except ScrapekitError:
+        except Uncommitted:
             self._undo()
             raise
 

@@ -74,6 +74,7 @@ class Pages:
         self._domains = allowed_hosts(spider)
         self._refusals: dict[str, Refusal | None] = {}
         self._names: dict[Any, str] = {}
+        self._methods: set[Any] = set()
         self._warned = False
 
     async def start(self) -> AsyncIterator[Found]:
@@ -103,7 +104,12 @@ class Pages:
         return request
 
     async def prepared(self, row: Row) -> Request | Refusal:
-        """What the spider's ``prepare`` makes of a request, or the outcome that it gives it."""
+        """What the spider's ``prepare`` makes of a request, or the outcome that it gives it.
+
+        A request that was stored by an earlier version of the spider may name a callback that is gone.
+        """
+        if (gone := self._gone(row.request)) is not None:
+            return Outcome.FAILED, f"no callback {gone}"
         if type(self._spider).prepare is Spider.prepare:
             return row.request
         given: list[Any] = []
@@ -116,6 +122,16 @@ class Pages:
         if error is None:
             log.error("%s: prepare gave %r for %s; it must stay at its origin", self._spider.name, request, row.request)
         return Outcome.FAILED, "prepare"
+
+    def _gone(self, request: Request) -> str | None:
+        """The callback that the spider does not have, if it is one; told once each."""
+        for name in (request.callback, request.errback):
+            if name is not None and name not in self._methods:
+                if not callable(getattr(self._spider, str(name), None)):
+                    log.warning("%r has no method %r any more: requests that want it fail", self._spider, name)
+                    return str(name)
+                self._methods.add(name)
+        return None
 
     async def harvest(self, row: Row, response: Response) -> Harvest:
         """Run the callback of an answered request, and its errback if that dies."""

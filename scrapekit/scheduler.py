@@ -57,7 +57,8 @@ class Scheduler:
     """Runs a crawl from its first request to its last outcome.
 
     ``resolve`` looks a URL's name up and never raises; ``max_wait`` is how long, in seconds, nothing may be open before
-    the crawl ends with work left.
+    the crawl ends with work left. ``starts`` is whether ``start()`` has first requests to tell. Bounds are those of this
+    execution, whatever the run had counted before.
     """
 
     def __init__(
@@ -75,13 +76,15 @@ class Scheduler:
         slots: int,
         max_wait: float,
         bounds: Bounds,
+        starts: bool = True,
     ) -> None:
         self._registry, self._fetcher, self._keeper, self._pages = registry, fetcher, keeper, pages
         self._resolve, self._stats, self._clock, self._alarm = resolve, stats, clock, alarm
         self._record, self._slots, self._max_wait, self._bounds = record, slots, max_wait, bounds
         self._began = clock()
         self._in_flight = self._connecting = self._pages_done = self._busy = 0
-        self._feeding = True
+        self._feeding, self._starts = True, starts
+        self._items_before, self._failed_before, self._done_before = stats.items, stats.failed, stats.done
         self._hungry = Alarm()
         #: Why the crawl stops, from the moment that it does; and the error, if it was one.
         self.end = ""
@@ -186,7 +189,7 @@ class Scheduler:
             return False
         if bounds.max_pages is not None and self._pages_done + self._in_flight >= bounds.max_pages:
             return False
-        return bounds.max_items is None or self._keeper.items < bounds.max_items
+        return bounds.max_items is None or self._items < bounds.max_items
 
     def _is_over(self) -> bool:
         self._check_bounds()
@@ -211,21 +214,24 @@ class Scheduler:
             self.error, self.end = self._keeper.error, "sink failed"
         elif bounds.max_pages is not None and self._pages_done >= bounds.max_pages:
             self.end = "max-pages"
-        elif bounds.max_items is not None and self._keeper.items >= bounds.max_items:
+        elif bounds.max_items is not None and self._items >= bounds.max_items:
             self.end = "max-items"
         elif bounds.max_time is not None and self._clock() >= self._began + bounds.max_time:
             self.end = "max-time"
         elif self._too_many_failures():
             self.end = "max-failures"
 
+    @property
+    def _items(self) -> int:
+        return self._keeper.items - self._items_before
+
     def _too_many_failures(self) -> bool:
-        limit, failed = self._bounds.max_failures, self._stats.failed
+        limit, failed = self._bounds.max_failures, self._stats.failed - self._failed_before
         if limit is None:
             return False
+        done = self._stats.done - self._done_before
         # A share means little among the first few.
-        return (
-            failed > limit if isinstance(limit, int) else self._stats.done >= 20 and failed > limit * self._stats.done
-        )
+        return failed > limit if isinstance(limit, int) else done >= 20 and failed > limit * done
 
     def _next_opening(self) -> tuple[float, str]:
         """When something opens next, here or off the workbench, and at which host."""
@@ -263,8 +269,10 @@ class Scheduler:
     async def _feed(self) -> None:
         """Pull ``start()`` while few requests wait."""
         try:
-            async with curio.meta.finalize(self._pages.start()) as first:
-                await self._pull(first)
+            if self._starts:
+                async with curio.meta.finalize(self._pages.start()) as first:
+                    await self._pull(first)
+                await self._keeper.note(start_done=True)
         except ScrapekitError as error:
             self.error = error
             await self.stop("start failed")

@@ -18,7 +18,7 @@ T = 1000.0
 def read(status: int = 200, body: bytes = RULES, digest: str = "abc") -> Origin:
     origin = Origin("https://a.test")
     origin.learn(status, body, T)
-    origin.digest = digest
+    origin.digest, origin.recorded = digest, True
     return origin
 
 
@@ -41,7 +41,6 @@ def test_a_robots_txt_comes_back_by_its_digest() -> None:
     found = again(read())
     assert found is not None
     assert (found.status, found.fetched, found.expires, found.digest) == (200, T, read().expires, "abc")
-    assert not found.recorded
     assert not found.verdict(Request("https://a.test/private"), "bot").allowed
 
 
@@ -56,6 +55,19 @@ def test_a_body_that_is_gone_or_was_never_on_record_is_asked_for_again() -> None
     assert again(read(), bodies={}) is None
     assert again(read(digest="")) is None
     assert again(Origin("https://a.test")) is None
+
+
+def test_what_this_process_put_on_record_stays_so_for_it_alone() -> None:
+    memory, origin = HostMemory({"abc": RULES}.get), read()
+    text = memory.dump({"origins": {origin.name: origin}})
+    for each, recorded in ((memory, True), (HostMemory({"abc": RULES}.get), False)):
+        back = each.load(text)
+        assert back is not None
+        assert back["origins"][origin.name].recorded is recorded
+    origin.recorded = False
+    back = memory.load(memory.dump({"origins": {origin.name: origin}}))
+    assert back is not None
+    assert not back["origins"][origin.name].recorded
 
 
 def test_an_origin_that_was_given_up_stays_so_for_this_process_alone() -> None:

@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +23,12 @@ import curio
 from scrapekit import kernel
 from scrapekit.cli import exits
 from scrapekit.config import Settings
-from scrapekit.crawler import Bounds, Crawl
+from scrapekit.crawler import Bounds, Crawl, prepare_crawl
 from scrapekit.errors import CallbackError
 from scrapekit.importing import shown
 from scrapekit.kernel import Alarm
-from scrapekit.sinks import STDOUT, RunFolder, check_targets, open_sink
+from scrapekit.resume import unfinished
+from scrapekit.sinks import STDOUT, RunFolder
 from scrapekit.spider import Spider
 from scrapekit.watch import Console, Progress, progress, summary
 
@@ -38,13 +39,20 @@ _CODES: Final = {signal.SIGINT: exits.SIGINT, signal.SIGTERM: exits.SIGTERM}
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the person wants of a crawl besides what the settings say; ``targets`` are files, or ``-``."""
+    """What the person wants of a crawl besides what the settings say.
 
+    ``target`` is how the spider was called. ``targets`` are files, or ``-``; ``arguments`` those of the spider, to be
+    noted; ``resume`` is the id of a run to take up.
+    """
+
+    target: str = ""
     targets: Sequence[str] = ()
     overwrite: bool = False
     append: bool = False
     bounds: Bounds = field(default_factory=Bounds)
     verbosity: int = 0
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    resume: str = ""
 
     @property
     def to_terminal(self) -> bool:
@@ -101,22 +109,38 @@ def run_crawl(spider: Spider, settings: Settings, wish: Wish, console: Console) 
     return code
 
 
+def say_what_is_left(spider: str, settings: Settings, wish: Wish, console: Console) -> None:
+    """Tell of a run that was left with work, for a new one begins."""
+    left = unfinished(settings.root, spider)
+    if left is not None and wish.verbosity >= 0:
+        console.say(f"scrapekit: run {left} was left unfinished; --resume goes on with it. A new run begins.")
+
+
 async def watched(
     spider: Spider, settings: Settings, wish: Wish, console: Console, stops: Stops, root: Path | None = None
 ) -> int:
     """``run_crawl`` inside curio; the run is kept below ``root``, by default the project's folder."""
-    check_targets(wish.targets, overwrite=wish.overwrite, append=wish.append)
     new = [Path(each) for each in wish.targets if each != STDOUT and not Path(each).exists()]
-    run = RunFolder.create(root or settings.root, spider.name)
-    sinks = [open_sink(each, overwrite=wish.overwrite, append=wish.append) for each in wish.targets]
-    crawl = Crawl(spider, settings, bounds=wish.bounds, sinks=sinks, run=run)
+    crawl = prepare_crawl(
+        spider,
+        settings,
+        arguments=wish.arguments,
+        output=wish.targets,
+        overwrite=wish.overwrite,
+        append=wish.append,
+        resume=wish.resume,
+        root=root,
+        bounds=wish.bounds,
+    )
+    run = crawl.run_folder
+    assert run is not None
     display = progress(console, title=spider.name, live=_is_live(console, wish))
     try:
         await _run(crawl, display, stops, console)
     except BaseException as error:
         if crawl.stats.sends:
             _say_summary(crawl, wish, console, run)
-        else:
+        elif not wish.resume:
             _clear_away(new, run)
         if isinstance(error, CallbackError):
             return exits.FAILED  # the log has said it, with the line
@@ -154,12 +178,15 @@ def _is_live(console: Console, wish: Wish) -> bool:
 def _say_summary(crawl: Crawl, wish: Wish, console: Console, run: RunFolder) -> None:
     if wish.verbosity < 0:
         return
-    files: dict[str, Any] = {"items": ", ".join(each for each in wish.targets if each != STDOUT) or shown(run.items)}
+    exports = [shown(Path(each.target)) for each in crawl.exports if each.target != STDOUT]
+    files: dict[str, Any] = {"items": ", ".join(exports) or shown(run.items)}
     if crawl.stats.rejected:
         files["rejected"] = shown(run.rejected)
     files["run"] = shown(run.path)
     console.say("")
     console.say(summary(crawl.spider.name, crawl.stats, files=files))
+    if crawl.stats.end != "finished" and crawl.stats.pending:
+        console.say(f"\nTo go on: scrapekit crawl {wish.target or crawl.spider.name} --resume")
 
 
 def _clear_away(files: Sequence[Path], run: RunFolder) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from scrapekit.ledger.aftermath import aftermath
 from scrapekit.ledger.reader import Account, read
 from scrapekit.ledger.records import IGNORED, Kind, Refusal, RobotsCopy, RunStart, Send, SettingsChange
-from scrapekit.ledger.writer import FILE_NAME, Handle, Ledger, digest
+from scrapekit.ledger.writer import FILE_NAME, Handle, Ledger, digest, kept_body, without_secrets
 
 __all__ = [
     "FILE_NAME",
@@ -26,5 +26,7 @@ __all__ = [
     "SettingsChange",
     "aftermath",
     "digest",
+    "kept_body",
     "read",
+    "without_secrets",
 ]

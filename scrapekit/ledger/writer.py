@@ -273,6 +273,14 @@ def digest(body: bytes) -> str:
     return sha256(body[:KEPT]).hexdigest()
 
 
+def kept_body(folder: Path, name: str) -> bytes | None:
+    """The robots.txt of that digest that is kept in a run's folder; None where it is not there, or is another one."""
+    with suppress(OSError):
+        body = (folder / BODIES / f"{name}.txt").read_bytes()
+        return body if digest(body) == name else None
+    return None
+
+
 def without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as tables, with no header field but the User-Agent, and no credentials of proxies."""
     clean = dict(data)

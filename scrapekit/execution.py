@@ -1,0 +1,314 @@
+"""One execution of a spider: what runs, and what is noted of it for whoever takes the run up again.
+
+The composition root: the one place that knows every part.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from typing import Any, Final, Protocol
+
+import curio
+
+from scrapekit.callbacks import Callbacks
+from scrapekit.config import Settings
+from scrapekit.errors import CallbackError, FetchError, PipeClosed, SinkError
+from scrapekit.fetcher import Fetcher, Sender
+from scrapekit.files import Export, Files, boot_id
+from scrapekit.hosts import Past
+from scrapekit.http import Client, Names, Resolver
+from scrapekit.http.pool import MAX_IDLE
+from scrapekit.keeper import Call, Keeper, call_here
+from scrapekit.kernel import Alarm, steady_clock
+from scrapekit.ledger import without_secrets
+from scrapekit.notes import Notes
+from scrapekit.pages import Pages
+from scrapekit.record import Record
+from scrapekit.registry import HostRegistry
+from scrapekit.reload import follow
+from scrapekit.resume import changed, past_of
+from scrapekit.scheduler import Bounds, Scheduler
+from scrapekit.signing import signer
+from scrapekit.sinks import RunFolder, Sink
+from scrapekit.spider import Spider
+from scrapekit.stats import Stats, View
+from scrapekit.tables import Limits
+from scrapekit.url import split
+
+log = logging.getLogger("scrapekit.crawl")
+
+#: The limits of so many hosts are remembered.
+KNOWN_HOSTS: Final = 10_000
+_NO_FACTS: Final[Mapping[str, Any]] = {}
+
+
+class Wire(Sender, Protocol):
+    """What sends a crawl's requests."""
+
+    def has_idle(self, url: str) -> bool: ...
+    async def close(self) -> None: ...
+
+
+class Network(Protocol):
+    """What a crawl is connected to: the real network, or one in memory."""
+
+    @property
+    def resolver(self) -> Names: ...
+    def client(self) -> Wire: ...
+
+
+class Crawl:
+    """One execution of a spider.
+
+    ``exports`` and ``sinks`` get the items besides the run's own record in ``run``, if there is one; one that was left
+    is taken up. ``facts`` are noted of it (what the spider was called by, its arguments). ``clock`` gives seconds since
+    the epoch; ``network`` replaces the real one, ``random`` what jitter is drawn from. ``run()`` may be awaited once.
+    """
+
+    def __init__(
+        self,
+        spider: Spider,
+        settings: Settings,
+        *,
+        bounds: Bounds | None = None,
+        exports: Sequence[Export] = (),
+        sinks: Sequence[Sink] = (),
+        run: RunFolder | None = None,
+        facts: Mapping[str, Any] = _NO_FACTS,
+        clock: Callable[[], float] | None = None,
+        network: Network | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self.spider, self.settings, self.stats = spider, settings, Stats()
+        self._bounds = bounds or Bounds(max_failures=settings.crawl.max_failures)
+        self._run, self._facts, self._files = run, facts, Files(run, exports, sinks)
+        self._limits: dict[str, Limits] = {}
+        self._clock = clock or steady_clock()
+        self._resolver: Names = network.resolver if network else Resolver(settings.resolve)
+        self._client: Wire = network.client() if network else Client(self._resolver, max_idle=_idle(settings))
+        self._random = random or Random()
+        self._scheduler: Scheduler | None = None
+        self._notes = Notes(spider, self.stats, clock=self._clock)
+
+    def __repr__(self) -> str:
+        return f"<Crawl of {self.spider.name}: {self._scheduler!r}>"
+
+    @property
+    def run_folder(self) -> RunFolder | None:
+        """Where the run is kept."""
+        return self._run
+
+    @property
+    def exports(self) -> Sequence[Export]:
+        """The files that the items are written to besides; known once the crawl runs."""
+        return self._files.exports
+
+    async def run(self) -> Stats:
+        """Crawl to the end and give the statistics; ``stats.end`` says why it ended.
+
+        Raises ConfigError for a first request that may not be sent as things are set up, and SinkError if items cannot
+        be written any more; the files are closed properly all the same.
+        """
+        with self._files, ThreadPoolExecutor(1, thread_name_prefix="scrapekit-keeper") as executor:
+
+            async def in_its_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+                return await curio.run_in_executor(executor, function, *arguments)
+
+            past = self._take_up()
+            scheduler = self._scheduler = self._compose(in_its_thread if self._run else call_here, past)
+            follower = await curio.spawn(follow, self.settings, self._take_over)
+            try:
+                await self._tell_spider("opened")
+                await scheduler.run()
+            finally:
+                self._notes.count_time()
+                self.stats.end = scheduler.end or "aborted"
+                await follower.cancel()
+                await self._close()
+        self._raise_if_broken(scheduler)
+        return self.stats
+
+    def _take_up(self) -> dict[str, list[Past]]:
+        """Begin the run, or go on where it was left; gives what hosts were sent beyond the last commit."""
+        files, before, now, past = self._files, self._files.notes, self._notes.begin(), {}
+        settings = without_secrets(self.settings.tables())
+        if before and self._run is not None:
+            self._notes.restore(before)
+            past = past_of(self._run.path, before["ledger"], now)
+            self._say_what_changed(before, settings)
+        else:
+            self.stats.started = now
+        files.open_ledger(self.spider.name, self.settings, now)
+        files.open_book()
+        self._notes.ledger = files.ledger
+        if self._run is not None:
+            exports = [export.to_dict() for export in files.exports]
+            facts = {"spider": self.spider.name, "settings": settings, "exports": exports, "boot": boot_id()}
+            files.note({"started": self.stats.started, **self._facts, **facts, "end": "", **self._notes.each()})
+        return past
+
+    def _say_what_changed(self, before: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        log.info("run %s is taken up again", self._run and self._run.id)
+        if keys := changed(before.get("settings", {}), settings):
+            log.warning("settings have changed since the run was left: %s", ", ".join(keys))
+
+    async def stop(self, reason: str) -> None:
+        """Take no more requests; what is in flight may end, then ``run`` returns."""
+        if self._scheduler is not None:
+            await self._scheduler.stop(reason)
+
+    def view(self, busiest: int = 8) -> View:
+        """What the display shows."""
+        if self._scheduler is None:
+            return View(self.stats, 0, 0, 0.0)
+        return self._scheduler.view(busiest)
+
+    def _compose(self, call: Call, past: Mapping[str, Sequence[Past]]) -> Scheduler:
+        settings, stats, clock = self.settings, self.stats, self._clock
+        registry = self._registry = HostRegistry(
+            limits_for=self._limits_for,
+            agent=settings.identity.name,
+            address_of=self._address_of,
+            has_idle=self._client.has_idle,
+            each=settings.crawl.window,
+            random=self._random.random,
+            past=past,
+        )
+        files, alarm = self._files, Alarm()
+        keeper = Keeper(
+            files.frontier,
+            registry,
+            write=files.write,
+            undo=files.undo,
+            notes=self._notes.each if self._run else dict,
+            stats=stats,
+            clock=clock,
+            changed=alarm,
+            workbench=settings.crawl.workbench,
+            window=settings.crawl.window,
+            interval=settings.crawl.commit_interval,
+            call=call,
+            book=files.book,
+            resumed=bool(files.notes),
+        )
+        self._callbacks = Callbacks(self.spider, limit=settings.crawl.callback_timeout)
+        pages = Pages(
+            self.spider,
+            self._callbacks,
+            known=keeper.knows,
+            check_host=self._check_host,
+            stats=stats,
+            limits_for=self._limits_for,
+            clock=clock,
+        )
+        fetcher = Fetcher(
+            self._client,
+            headers=settings.own_headers,
+            clock=clock,
+            max_redirects=settings.crawl.max_redirects,
+            accept_status=frozenset(self.spider.accept_status),
+            agent=settings.identity.name,
+            uses_of=registry.uses,
+            sign=signer(settings, clock=clock),
+            random=self._random,
+        )
+        self._notes.restore_jars(files.notes, fetcher)
+        return Scheduler(
+            registry=registry,
+            fetcher=fetcher,
+            keeper=keeper,
+            pages=pages,
+            resolve=self._resolve,
+            stats=stats,
+            clock=clock,
+            alarm=alarm,
+            record=Record(self._files.ledger, agent=settings.identity.name),
+            slots=settings.crawl.concurrency,
+            max_wait=settings.crawl.max_wait,
+            bounds=self._bounds,
+            starts=not files.notes.get("start_done", False),
+        )
+
+    def _limits_for(self, host: str) -> Limits:
+        """A host's limits; asked for with each link, so those of the last hosts are at hand."""
+        limits = self._limits.get(host)
+        if limits is None:
+            if len(self._limits) >= KNOWN_HOSTS:
+                self._limits.clear()
+            limits = self._limits[host] = self.settings.limits_for(host, self.spider.name)
+        return limits
+
+    def _check_host(self, host: str) -> None:
+        self.settings.check_host(host, self.spider.name)
+
+    async def _take_over(self, settings: Settings) -> None:
+        """Go by changed settings from now on."""
+        self.settings = settings
+        self._limits.clear()
+        if self._files.ledger is not None:
+            self._files.ledger.settings(settings.tables(), now=self._clock())
+        self._registry.relimit(self._clock())
+        if self._scheduler is not None:
+            await self._scheduler.relimit(settings.crawl.concurrency, settings.crawl.max_wait)
+
+    async def _close(self) -> None:
+        """Tell the spider, and let go of the network; also when the crawl is being aborted."""
+        try:
+            await self._tell_spider("closed", self.stats.end)
+        finally:
+            async with curio.disable_cancellation():
+                await self._let_go()
+
+    async def _let_go(self) -> None:
+        await self._client.close()
+        if isinstance(self._resolver, Resolver):
+            await self._resolver.close()
+        if self._run is not None:
+            try:
+                self._files.note(self._notes.last(self.stats.end))
+                self._run.write_stats(self.stats.to_dict())
+            except (SinkError, CallbackError):
+                if self._scheduler is None or self._scheduler.error is None:
+                    raise  # else the first failure is the one to tell
+
+    async def _tell_spider(self, method: str, *arguments: Any) -> None:
+        error = await self._callbacks.run(method, *arguments, take=lambda value: None)
+        if error is not None and method == "opened":
+            raise error
+
+    def _raise_if_broken(self, scheduler: Scheduler) -> None:
+        error = scheduler.error
+        if isinstance(error, PipeClosed):
+            self.stats.end = "closed pipe"
+        elif error is not None:
+            raise error
+
+    def _address_of(self, url: str) -> str | None:
+        """The address that a URL's name is known to have; an empty one if it has none, None if it is not known."""
+        parts = split(url)
+        answer = self._resolver.cached(parts.hostname, parts.port)
+        if isinstance(answer, tuple):
+            return answer[0].ip
+        return None if answer is None else ""
+
+    async def _resolve(self, url: str) -> None:
+        parts = split(url)
+        try:
+            await self._resolver.resolve(parts.hostname, parts.port)
+        except FetchError as error:
+            log.info("%s", error)
+
+
+def _idle(settings: Settings) -> int:
+    """How many idle connections are kept: one for each host on the workbench, as far as files may be open."""
+    wanted = settings.crawl.workbench
+    if sys.platform == "win32":
+        return min(wanted, MAX_IDLE)
+    import resource
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if files == resource.RLIM_INFINITY else min(wanted, files // 2)

@@ -20,6 +20,7 @@ from scrapekit.version import VERSION
 #   command    what it does; here, so that help imports no command
 COMMANDS: Final[Mapping[str, str]] = {
     "crawl": "Run a spider.",
+    "runs": "Look at the runs that are kept; export, retry or delete them.",
     "list": "List the project's spiders.",
     "new": "Make a project or a spider.",
     "config": "Show the settings, and which rule gave each.",

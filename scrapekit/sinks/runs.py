@@ -83,6 +83,11 @@ class RunFolder:
         """What the run is called: the folder's name, such as ``20261123-101502-quotes``."""
         return self.path.name
 
+    def may_be_of(self, spider: str) -> bool:
+        """Whether it is named as the runs of that spider are; so may be those of others."""
+        name = self.id[len("20261123-101502-") :]
+        return name == _plain(spider) or re.sub(r"-\d+$", "", name) == _plain(spider)
+
     @property
     def home(self) -> Path:
         """The project's ``.scrapekit``, in which the runs stand."""
@@ -127,8 +132,8 @@ class RunFolder:
 
     def remove(self) -> int:
         """Delete it, and give how many bytes that freed. Raises ConfigError where it is being crawled, or OSError."""
+        size = self.size()
         with self.take():
-            size = self.size()
             shutil.rmtree(self.path)
         return size
 
@@ -217,9 +222,13 @@ def _keep_out_of_git(home: Path) -> None:
 
 def _names(spider: str, now: float) -> Iterator[str]:
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
-    plain = re.sub(r"[^\w.-]+", "-", spider)[:60]
-    yield f"{stamp}-{plain}"
-    yield from (f"{stamp}-{plain}-{n:02}" for n in count(2))
+    yield f"{stamp}-{_plain(spider)}"
+    yield from (f"{stamp}-{_plain(spider)}-{n:02}" for n in count(2))
+
+
+def _plain(spider: str) -> str:
+    """A spider's name as a folder may have it."""
+    return re.sub(r"[^\w.-]+", "-", spider)[:60]
 
 
 def _new_folder(parent: Path, names: Iterator[str]) -> Path:

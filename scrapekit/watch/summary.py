@@ -34,6 +34,9 @@ _ENDS: Final[Mapping[str, str]] = {
     "closed pipe": "stopped: nobody reads the output any more",
     "sink failed": "stopped: the items could not be written",
     "aborted": "ended by an error",
+    # a run that is looked at from outside
+    "running": "is running",
+    "killed": "was killed",
 }
 
 #   outcome         how it looks when there is one

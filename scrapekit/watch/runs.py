@@ -130,7 +130,7 @@ def _next(account: Account) -> Iterator[str]:
 
 def resume_command(account: Account) -> str:
     """What to type so that a run goes on."""
-    return f"scrapekit crawl {shlex.quote(account.target)} --resume {account.id}"
+    return f"scrapekit crawl {shlex.quote(account.target)} --resume --run {account.id}"
 
 
 def _export_text(account: Account, export: Mapping[str, Any]) -> str:

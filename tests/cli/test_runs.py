@@ -210,7 +210,7 @@ def test_a_run_is_shown_in_full(scrapekit, folder):
     assert "export here.csv left at 12, begun at 9" in lines
     assert "export gone.json left at 1,234; the file is not there, a resume writes it anew" in lines
     assert "export - no position, so an item may come twice" in lines
-    assert f"next scrapekit crawl spiders/pages.py:Pages --resume {run.id}" in lines
+    assert f"next scrapekit crawl spiders/pages.py:Pages --resume --run {run.id}" in lines
     assert f"next scrapekit runs retry {run.id}" in lines
 
 
@@ -306,7 +306,7 @@ def test_failed_requests_are_put_back_as_asked(options, count, scrapekit, folder
     if count is None:
         assert said.code == 2
     elif count:
-        assert said.refusal == f"{count} put back; fetch them: scrapekit crawl pages --resume {run.id}"
+        assert said.refusal == f"{count} put back; fetch them: scrapekit crawl pages --resume --run {run.id}"
     else:
         assert said.refusal.startswith("nothing was put back; by what requests failed: timeout (2), status 503 (1)")
     row = table(scrapekit("runs").out)[0]
@@ -399,13 +399,13 @@ def test_what_was_crawled_can_be_looked_at(scrapekit, project, site):
     row = table(scrapekit("runs").out)[0]
     assert (row["state"], row["pages"], row["items"]) == ("stopped: max-pages", "2", "2")
     run = row["run"]
-    assert f"scrapekit crawl pages --resume {run}" in scrapekit("runs", "show", run).out
+    assert f"scrapekit crawl pages --resume --run {run}" in scrapekit("runs", "show", run).out
     scrapekit("runs", "export", run, "-o", "again.jsonl")
     assert [json.loads(line)["title"] for line in (project / "again.jsonl").read_text().splitlines()] == [
         "page 0",
         "page 1",
     ]
-    assert scrapekit("crawl", "pages", "--resume", run).code == 0
+    assert scrapekit("crawl", "pages", "--resume", "--run", run).code == 0
     assert table(scrapekit("runs").out)[0]["state"] == "finished"
     scrapekit("runs", "export", run, "-o", "again.jsonl", "--overwrite")
     assert len((project / "again.jsonl").read_text().splitlines()) == 5

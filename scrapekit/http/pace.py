@@ -37,8 +37,8 @@ class Source(Protocol):
     def full(self) -> bool:
         """Whether what came must be put away before more is read."""
 
-    async def more(self) -> None:
-        """Wait for the peer, and take what it sent."""
+    async def more(self) -> bool:
+        """Wait for the peer, and take what it sent; whether to go on: it is neither done nor full."""
 
     async def empty(self) -> None:
         """Put away what came."""
@@ -98,8 +98,7 @@ async def _begin(source: Source, deadlines: Deadlines) -> None:
     """Take what comes, up to where another rule begins to hold."""
     waits = deadlines.min_rate > 0 or deadlines.total == math.inf
     begun = source.size > 0
-    while not (source.done or source.full):
-        await source.more()
+    while await source.more():
         if waits and not begun and source.size:
             return
 
@@ -110,8 +109,8 @@ async def _lap(source: Source, pace: Pace, deadlines: Deadlines, start: float) -
     last = start + deadlines.total <= now + pace.left
     try:
         async with Limit(deadlines.total, since=start) if last else Limit(pace.left, since=now):
-            while not (source.done or source.full):
-                await source.more()
+            while await source.more():
+                pass
     except Expired:
         if last:
             raise

@@ -107,8 +107,9 @@ class Talk:
     def full(self) -> bool:
         return self._intake is not None and self._intake.full
 
-    async def more(self) -> None:
+    async def more(self) -> bool:
         self._take(await self._stream.read(READ))
+        return not (self.exchange.done or (self._intake is not None and self._intake.full))
 
     async def empty(self) -> None:
         if self._intake is not None:

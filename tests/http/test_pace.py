@@ -44,6 +44,7 @@ class Script:
         self.until = None
         self.steps.pop(0)
         self.size += size
+        return not (self.done or self.full)
 
     async def empty(self):
         raise AssertionError("it was never full")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -12,7 +13,8 @@ import pytest
 
 from scrapekit.errors import FetchError
 from scrapekit.headers import Headers
-from scrapekit.http import Client, Deadlines, Reply, Resolver, Session, Sizes, Terms
+from scrapekit.http import Client, Deadlines, Reply, Resolver, Session, Sizes, Terms, Way
+from scrapekit.http.terms import DIRECT
 from scrapekit.testing import FakeNetwork, VirtualClock
 from tests.scenarios.crawling import Crawled, Visit, crawl_in_memory, crawl_of
 from tests.scenarios.server import GOOD, Play, Server
@@ -20,7 +22,7 @@ from tests.scenarios.server import GOOD, Play, Server
 #: Nothing in a test that is to succeed takes a tenth as long, also on a busy machine.
 LATE: Final = Deadlines(connect=10.0, first_byte=10.0, total=10.0, tls=10.0)
 #: Where nothing more comes the deadline is all that is waited for.
-SOON: Final = Deadlines(connect=10.0, first_byte=0.3, total=0.3, tls=10.0)
+SOON: Final = Deadlines(connect=10.0, first_byte=0.5, total=0.5, tls=10.0)
 #: The same in virtual seconds.
 VIRTUAL: Final = Deadlines(connect=10.0, first_byte=20.0, total=30.0)
 
@@ -39,12 +41,24 @@ class Web:
         self._run = run
         self.server = Server({"/good": GOOD, **plays}, **options)
 
-    def talk(self, main: Callable[[Client], Any], *, names: Mapping[str, str] | None = None, **options: Any) -> Any:
-        """Run ``main(client)``; afterwards no connection, descriptor or task is left."""
+    def talk(
+        self,
+        main: Callable[[Client], Any],
+        *,
+        names: Mapping[str, str] | None = None,
+        look_up: Callable[[str], Iterable[str]] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Run ``main(client)``; afterwards no connection, descriptor or task is left.
+
+        ``look_up`` answers for names that ``names`` does not have.
+        """
 
         async def whole() -> Any:
-            async with Client(Resolver(names or self.names), **options) as client:
+            resolver = Resolver(names or self.names, getaddrinfo=look_up)
+            async with Client(resolver, **options) as client:
                 result = await main(client)
+            await resolver.close()
             await curio.run_in_thread(self.server.settle)
             return result
 
@@ -159,14 +173,16 @@ async def send(
     path: str,
     *,
     host: str = "a.test",
+    scheme: str = "http",
     method: str = "GET",
     deadlines: Deadlines = LATE,
     sizes: Sizes | None = None,
+    way: Way = DIRECT,
     **options: Any,
 ) -> Reply:
     """One request to the server, on these terms."""
-    terms = Terms(deadlines, sizes or Sizes(MAX_SIZE))
-    return await client.send(method, f"http://{host}{path}", Headers(), terms=terms, **options)
+    terms = Terms(deadlines, sizes or Sizes(MAX_SIZE), way)
+    return await client.send(method, f"{scheme}://{host}{path}", Headers(), terms=terms, **options)
 
 
 async def outcome(client: Client, method: str = "GET") -> tuple[Any, ...]:
@@ -199,6 +215,26 @@ def cuts(steps: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         yield (first[:cut], first[cut:], *rest)
     if 1 < len(first) <= 1000:
         yield (*(first[at : at + 1] for at in range(len(first))), *rest)
+
+
+@contextmanager
+def deaf(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """A port at which connecting is never answered: its queue is full, and nobody takes from it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.bind((host, port))
+        listener.listen(0)
+        waiting = []
+        try:
+            while True:
+                waiting.append(socket.socket(family))
+                waiting[-1].settimeout(0.1)
+                waiting[-1].connect(listener.getsockname())
+        except TimeoutError:
+            yield listener.getsockname()[1]
+        finally:
+            for each in waiting:
+                each.close()
 
 
 @contextmanager

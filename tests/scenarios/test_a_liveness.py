@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +15,7 @@ from scrapekit.http import Deadlines, Sizes
 from scrapekit.retry import RETRY, pause_before_retry
 from scrapekit.testing import FakeNetwork
 from tests.scenarios import plays
-from tests.scenarios.conftest import SOON, memory_below, send
+from tests.scenarios.conftest import SOON, deaf, memory_below, send
 from tests.scenarios.server import CLOSE, GOOD, RESET, answer
 
 STALE_408 = answer(b"", 408, "Connection: close")
@@ -25,25 +24,6 @@ STALE_408 = answer(b"", 408, "Connection: close")
 @pytest.fixture
 def liveness(web: Callable[..., Any]) -> Any:
     return web(plays.A)
-
-
-@contextmanager
-def deaf() -> Iterator[int]:
-    """A port at which connecting is never answered: its queue is full, and nobody takes from it."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting = []
-        try:
-            while True:
-                waiting.append(socket.socket())
-                waiting[-1].settimeout(0.1)
-                waiting[-1].connect(listener.getsockname())
-        except TimeoutError:
-            yield listener.getsockname()[1]
-        finally:
-            for each in waiting:
-                each.close()
 
 
 def test_A01_a_connect_that_is_never_answered_ends_at_its_deadline(web: Callable[..., Any]) -> None:
@@ -71,6 +51,30 @@ def test_A02_a_request_that_is_never_answered_ends_at_its_deadline(liveness: Any
 def test_A03_a_head_that_drips_ends_at_the_deadline_of_the_whole(liveness: Any, path: str) -> None:
     # Thirty bytes come in this time, the first of them at once: no single read waits for long.
     liveness.fails(path, FetchTimeout, "head", deadlines=SOON, cut=False)
+
+
+@pytest.mark.parametrize("path", ["/A04", "/A04/chunked", "/A04/close"])
+def test_A04_a_body_that_drips_ends_at_the_deadline_of_the_whole(liveness: Any, path: str) -> None:
+    liveness.fails(path, FetchTimeout, "body", deadlines=SOON, sizes=Sizes(), cut=False)
+
+
+@pytest.mark.parametrize("path", ["/A04", "/A04/chunked", "/A04/close"])
+def test_A04_a_body_that_drips_below_the_least_rate_is_given_up_long_before(liveness: Any, path: str) -> None:
+    rate = Deadlines(10.0, 10.0, 60.0, min_rate=100_000, rate_window=0.2)
+    began = time.monotonic()
+    error = liveness.fails(path, FetchTimeout, "body", deadlines=rate, sizes=Sizes(), cut=False)
+    assert time.monotonic() - began < 6.0
+    assert "fewer than 100000 bytes/s" in error.detail
+
+
+def test_A04_by_the_settings_a_crawl_is_not_held_for_long(crawl: Callable[..., Any]) -> None:
+    drip = (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", *(b"x", 0.5) * 1000)
+    network = FakeNetwork({"a.test": {"/drip": drip, "/good": GOOD}})
+    crawled = crawl(network, ["http://a.test/drip", "http://a.test/good"])
+    assert (crawled.outcomes, crawled.reasons) == ((1, 1, 0, 0), {"failed: timeout": 1})
+    tries = [asked for asked in network.log if asked.target == "/drip"]
+    assert len(tries) == 1 + RETRY[FetchTimeout].times
+    assert crawled.seconds < len(tries) * 30 + 3 * RETRY[FetchTimeout].wait + 5
 
 
 def test_A05_half_a_body_is_a_timeout_and_no_success(liveness: Any) -> None:

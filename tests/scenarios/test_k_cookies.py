@@ -18,7 +18,7 @@ def setting(*cookies: str) -> bytes:
 
 
 def sent_next(web: Any, cookies: list[str], *, to: str = "http://www.a.test/next", at: str = "www.a.test") -> list[str]:
-    """The pairs that go with the next request, in a session and in a crawl, which agree."""
+    """The pairs that go with the next request, in a session and, to the same host, in a crawl."""
     kept = web({"/set": setting(*cookies), "/next": GOOD, "/priv/x": GOOD, "/private": GOOD})
 
     async def main(session: Any) -> None:
@@ -27,9 +27,9 @@ def sent_next(web: Any, cookies: list[str], *, to: str = "http://www.a.test/next
 
     kept.session(main)
     by_session = kept.server.asked[-1].headers.get("cookie")
-    crawled = kept.crawl([f"http://{at}/set", to])
-    assert crawled.outcomes == (2, 0, 0, 0)
-    assert kept.server.asked[-1].headers.get("cookie") == by_session
+    if to.startswith(f"http://{at}/"):  # another host's turn may come first
+        assert kept.crawl([f"http://{at}/set", to]).outcomes == (2, 0, 0, 0)
+        assert kept.server.asked[-1].headers.get("cookie") == by_session
     assert "cookie" not in kept.server.asked[0].headers
     return by_session.split("; ") if by_session else []
 

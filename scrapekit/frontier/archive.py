@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from scrapekit.frontier.contract import Ended, Outcome, Validators
+from scrapekit.frontier.contract import Ended, Outcome, Row, Validators
 from scrapekit.frontier.rows import more_of, row_of
 from scrapekit.frontier.schema import Translated, damaged, open_to_read
 from scrapekit.request import Request
@@ -24,7 +24,10 @@ _LEVEL: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """One request that has ended: ``request`` as it was last sent, ``history`` the URLs that redirected there."""
+    """One request that has ended: ``request`` as it was last sent, ``history`` the URLs that redirected there.
+
+    Its items are the lines ``place`` to ``place + items`` of the run's ``items.jsonl``.
+    """
 
     id: int
     request: Request
@@ -32,6 +35,12 @@ class Archived:
     outcome: Outcome
     reason: str
     validators: Validators | None
+    place: int
+    items: int
+
+
+#: An outcome, and how many items the run had written before those of it.
+Entry = tuple[Ended, int]
 
 
 def archived(path: Path) -> Iterator[Archived]:
@@ -45,36 +54,25 @@ def archived(path: Path) -> Iterator[Archived]:
             for (packed,) in data.execute("SELECT packed FROM archive ORDER BY id"):
                 yield from unpack(packed)
             for columns in data.execute(_FAILED):
-                yield _failed(*columns)
+                yield _failed(columns)
         except (ValueError, TypeError, LookupError, zlib.error) as error:
             raise damaged(path, error) from error
 
 
-def pack(ended: Sequence[Ended]) -> bytes:
+def pack(entries: Sequence[Entry]) -> bytes:
     """Outcomes as one compressed text."""
-    entries = []
-    for one in ended:
-        request = one.row.request
-        entries.append(
-            [
-                one.row.id,
-                request.url,
-                request.depth,
-                request.parent,
-                more_of(one.row),
-                one.outcome.value,
-                one.reason,
-                validators_text(one.validators),
-            ]
-        )
-    return zlib.compress(json.dumps(entries, separators=(",", ":")).encode(), _LEVEL)
+    told = [[*_row(ended.row), *_end(ended), place, ended.items] for ended, place in entries]
+    return zlib.compress(json.dumps(told, separators=(",", ":")).encode(), _LEVEL)
 
 
 def unpack(packed: bytes) -> Iterator[Archived]:
     """What was packed. Raises ValueError, TypeError, LookupError or zlib.error for what was not."""
-    for number, url, depth, parent, more, outcome, reason, validators in json.loads(zlib.decompress(packed)):
+    for number, url, depth, parent, more, outcome, reason, validators, place, items in json.loads(
+        zlib.decompress(packed)
+    ):
         row = row_of("", number, url, depth, parent, more)
-        yield Archived(number, row.request, row.history, Outcome(outcome), reason, _validators(validators))
+        end = Outcome(outcome), reason, _validators(validators)
+        yield Archived(number, row.request, row.history, *end, place, items)
 
 
 def validators_text(validators: Validators | None) -> str | None:
@@ -85,16 +83,25 @@ def validators_text(validators: Validators | None) -> str | None:
 
 
 _FAILED: Final = """
-SELECT f.id, h.name, f.url, f.depth, p.url, f.more, f.reason, f.validators
+SELECT h.name, f.id, f.url, f.depth, p.url, f.more, f.reason, f.validators, f.place, f.items
 FROM failed f JOIN hosts h ON h.id = f.host LEFT JOIN parents p ON p.id = f.parent ORDER BY f.id
 """
 
 
-def _failed(
-    id: int, host: str, url: str, depth: int, parent: str | None, more: str | None, reason: str, validators: str | None
-) -> Archived:
-    row = row_of(host, id, url, depth, parent, more)
-    return Archived(id, row.request, row.history, Outcome.FAILED, json.loads(reason), _validators(validators))
+def _failed(columns: tuple[Any, ...]) -> Archived:
+    *stored, reason, validators, place, items = columns
+    row = row_of(*stored)
+    end = Outcome.FAILED, json.loads(reason), _validators(validators)
+    return Archived(row.id, row.request, row.history, *end, place, items)
+
+
+def _row(row: Row) -> list[Any]:
+    request = row.request
+    return [row.id, request.url, request.depth, request.parent, more_of(row)]
+
+
+def _end(ended: Ended) -> list[Any]:
+    return [ended.outcome.value, ended.reason, validators_text(ended.validators)]
 
 
 def _validators(text: Any) -> Validators | None:

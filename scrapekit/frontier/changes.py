@@ -9,124 +9,79 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scrapekit.frontier.archive import validators_text
-from scrapekit.frontier.contract import Batch, Committed, Counts, Ended, Found, Outcome, PutBack, Row
+from scrapekit.frontier.archive import Entry, validators_text
+from scrapekit.frontier.contract import Counts, Ended, Found, Outcome, Row
 from scrapekit.frontier.rows import more_of, short_url, told
 from scrapekit.frontier.schema import micros
 from scrapekit.frontier.seen import strung
+from scrapekit.frontier.sifted import Sifted
 
 
 @dataclass(slots=True)
-class Ids:
-    """The next free ones."""
+class Numbers:
+    """How far the frontier has counted: ``row`` and ``parent`` are the next free ids, ``items`` what was written."""
 
     row: int = 1
     parent: int = 1
-    ticket: int = 1
-
-
-class Sifted:
-    """A batch without what was seen before: its duplicates are counted, its links refused before queueing are told."""
-
-    def __init__(self, batch: Batch, known: Container[bytes]) -> None:
-        self._known = known
-        #: Fingerprints that are seen from this batch on, in the order of their finding.
-        self.prints: dict[bytes, None] = {}
-        self.answer = Committed()
-        self.found = [found for found in batch.found if self._is_new(found)]
-        self.put_back: list[PutBack] = []
-        self.ended = list(batch.ended)
-        #: What is not archived: it never had a page.
-        self.dropped: list[Row] = []
-        for put_back in batch.put_back:
-            self._sift(put_back)
-
-    def hosts(self) -> set[str]:
-        """All hosts at which rows come or go."""
-        names = {found.host for found in self.found}
-        names.update(ended.row.host for ended in self.ended)
-        names.update(row.host for row in self.dropped)
-        for put_back in self.put_back:
-            names.update((put_back.old.host, put_back.row.host))
-        return names
-
-    def _is_new(self, found: Found) -> bool:
-        """Whether it is to be queued."""
-        if found.fingerprint is not None and self._was_seen(found.fingerprint):
-            self.answer.duplicates += 1
-            return False
-        self.answer.new += 1
-        if found.outcome is not None:
-            self.answer.refused.append((found.outcome, found.reason))
-        return found.outcome is None
-
-    def _sift(self, put_back: PutBack) -> None:
-        if put_back.fingerprint is not None and self._was_seen(put_back.fingerprint):
-            self.dropped.append(put_back.old)
-            self.answer.refused.append((Outcome.DROPPED, "duplicate"))
-        else:
-            self.put_back.append(put_back)
-
-    def _was_seen(self, fingerprint: bytes) -> bool:
-        if fingerprint in self.prints or fingerprint in self._known:
-            return True
-        self.prints[fingerprint] = None
-        return False
+    items: int = 0
+    counts: Counts = field(default_factory=Counts)
 
 
 class Changes:
     """Rows for the tables. ``host_ids`` has every host of the batch; rows at ``leased`` hosts go into the answer."""
 
-    def __init__(
-        self, sifted: Sifted, host_ids: Mapping[str, int], leased: Container[str], counts: Counts, ids: Ids
-    ) -> None:
+    def __init__(self, sifted: Sifted, host_ids: Mapping[str, int], leased: Container[str], numbers: Numbers) -> None:
         self._host_ids, self._leased = host_ids, leased
-        self.ids, self.answer, self.prints = replace(ids), sifted.answer, strung(sifted.prints)
-        self.counts = replace(counts, ended=dict(counts.ended))
+        self.answer, self.prints = sifted.answer, strung(sifted.prints)
+        counts = numbers.counts
+        self.numbers = replace(numbers, counts=replace(counts, ended=dict(counts.ended)))
         self.gone_ready: list[list[Any]] = []
         self.gone_later: list[list[Any]] = []
         self.ready: list[list[Any]] = []
         self.later: list[list[Any]] = []
         self.failed: list[list[Any]] = []
-        self.archive: list[Ended] = []
+        self.archive: list[Entry] = []
         self.parents: dict[str, int] = {}
         #: How many more wait at each host, in the order in which they came.
         self.added: Counter[str] = Counter()
         self._work_out(sifted)
 
     def _work_out(self, sifted: Sifted) -> None:
-        for ended in sifted.ended:
-            self._end(ended)
-        self.counts.seen += self.answer.new
+        counts, place = self.numbers.counts, self.numbers.items
+        for ended in sifted.batch.ended:
+            self._end(ended, place)
+            place += ended.items
         for found in sifted.found:
             self._add(found)
-        for outcome, _ in self.answer.refused:
-            self.counts.ended[outcome] += 1
         for row in sifted.dropped:
             self._take(row)
         for put_back in sifted.put_back:
             self._take(put_back.old)
             self._put(put_back.row)
-        self.counts.pending += sum(self.added.values())
+        for outcome, _ in self.answer.refused:
+            counts.ended[outcome] += 1
+        counts.seen += self.answer.new
+        counts.pending += sum(self.added.values())
+        self.numbers.items += len(sifted.batch.items)
 
-    def _end(self, ended: Ended) -> None:
+    def _end(self, ended: Ended, place: int) -> None:
         self._take(ended.row)
-        self.counts.ended[ended.outcome] += 1
+        self.numbers.counts.ended[ended.outcome] += 1
         if ended.outcome is not Outcome.FAILED:
-            self.archive.append(ended)
+            self.archive.append((ended, place))
             return
         row = replace(ended.row, attempt=0, not_before=0.0)  # as it will be if it is put back
-        _, rank, number, *columns = self._columns(row)
-        reason, validators = json.dumps(ended.reason), validators_text(ended.validators)
-        self.failed.append([number, self._host_ids[row.host], rank, *columns, reason, validators])
+        host, rank, number, *columns = self._columns(row)
+        facts = [json.dumps(ended.reason), validators_text(ended.validators), place, ended.items]
+        self.failed.append([number, host, rank, *columns, *facts])
 
     def _add(self, found: Found) -> None:
         """A new row; an object of it is made only where somebody waits for it."""
-        number, request = self.ids.row, found.request
-        self.ids.row += 1
+        number, request = self.numbers.row, found.request
+        self.numbers.row += 1
         self.added[found.host] += 1
         url, parent = short_url(request.url, found.host), self._parent(request.parent)
         self.ready.append(
@@ -163,6 +118,6 @@ class Changes:
             return None
         url = url if url.isascii() else url.encode("ascii", "backslashreplace").decode()
         if url not in self.parents:
-            self.parents[url] = self.ids.parent
-            self.ids.parent += 1
+            self.parents[url] = self.numbers.parent
+            self.numbers.parent += 1
         return self.parents[url]

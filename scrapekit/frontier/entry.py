@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,9 @@ from scrapekit.frontier.archive import pack
 from scrapekit.frontier.changes import Changes
 from scrapekit.frontier.contract import StaleLease
 from scrapekit.frontier.file import File
-from scrapekit.frontier.peek import OWN, counts_text
+from scrapekit.frontier.peek import OWN, numbers_text
+from scrapekit.frontier.schema import damaged
+from scrapekit.frontier.seen import Seen
 
 
 def enter(file: File, changes: Changes) -> None:
@@ -39,12 +42,23 @@ def enter(file: File, changes: Changes) -> None:
 
 def enter_notes(file: File, texts: Mapping[str, str], changes: Changes) -> None:
     """Note what was handed in, as JSON by name, and the counters."""
-    file.run(sql.NOTES, {**texts, OWN: counts_text(changes.counts, changes.ids.row)})
+    file.run(sql.NOTES, {**texts, OWN: numbers_text(changes.numbers)})
 
 
 def note_texts(notes: Mapping[str, Any]) -> dict[str, str]:
     """Notes as they are stored. Raises TypeError for what JSON cannot hold."""
     return {name: json.dumps(value) for name, value in notes.items()}
+
+
+def recalled(file: File) -> Seen:
+    """All fingerprints that were ever entered."""
+    seen = Seen()
+    try:
+        for prints in file.read("SELECT prints FROM seen ORDER BY id"):
+            seen.add(prints)
+    except (struct.error, TypeError) as error:
+        raise damaged(file.path, error) from error
+    return seen
 
 
 def _take_out(file: File, statement: str, keys: list[list[int]]) -> None:

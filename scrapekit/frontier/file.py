@@ -15,9 +15,9 @@ from scrapekit.frontier.schema import Translated, damaged, open_file
 class File:
     """An open file. Every call raises SinkError where it is damaged or cannot be read or written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, resumed: bool = False) -> None:
         self.path = path
-        self.data = open_file(path)
+        self.data = open_file(path, resumed=resumed)
         self._full = False
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Final
 
+from scrapekit.frontier.changes import Numbers
 from scrapekit.frontier.contract import Counts, Outcome
 from scrapekit.frontier.schema import Translated, check_version, damaged, open_to_read
 
@@ -32,8 +33,11 @@ def peek(path: Path) -> Peek:
     """
     with Translated(path), closing(open_to_read(path)) as data:
         version = check_version(data, path)
-        notes = read_notes(data, path) if version else {}
-        return Peek(version, notes, counts_of(notes.pop(OWN, {})))
+        if not version:
+            return Peek(version, {}, Counts())
+        notes = read_notes(data, path)
+        own = notes.pop(OWN, {})
+        return Peek(version, notes, numbers_of(own, data).counts)
 
 
 def read_notes(data: Connection, path: Path) -> dict[str, Any]:
@@ -49,14 +53,18 @@ def read_notes(data: Connection, path: Path) -> dict[str, Any]:
     return {**notes, "tail": tail} if any(tail.values()) else notes
 
 
-def counts_text(counts: Counts, next_row: int) -> str:
-    """The counters as they are noted."""
+def numbers_text(numbers: Numbers) -> str:
+    """What the frontier has counted, as it is noted."""
+    counts = numbers.counts
     ended = {outcome.value: number for outcome, number in counts.ended.items()}
-    told = {"seen": counts.seen, "hosts": counts.hosts, "pending": counts.pending, "ended": ended, "next": next_row}
+    told = {"seen": counts.seen, "pending": counts.pending, "ended": ended, "row": numbers.row, "items": numbers.items}
     return json.dumps(told)
 
 
-def counts_of(noted: dict[str, Any]) -> Counts:
-    """The counters that were noted."""
+def numbers_of(noted: dict[str, Any], data: Connection) -> Numbers:
+    """What was noted; as to hosts and parents, what is in the tables."""
+    (hosts,) = data.execute("SELECT ifnull(max(id), 0) FROM hosts").fetchone()
+    (parents,) = data.execute("SELECT ifnull(max(id), 0) FROM parents").fetchone()
     ended = {outcome: noted.get("ended", {}).get(outcome.value, 0) for outcome in Outcome}
-    return Counts(noted.get("seen", 0), noted.get("hosts", 0), noted.get("pending", 0), ended)
+    counts = Counts(noted.get("seen", 0), hosts, noted.get("pending", 0), ended)
+    return Numbers(noted.get("row", 1), parents + 1, noted.get("items", 0), counts)

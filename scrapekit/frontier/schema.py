@@ -50,7 +50,8 @@ CREATE TABLE later (
 ) WITHOUT ROWID;
 CREATE TABLE failed (
     id INTEGER PRIMARY KEY, host INTEGER NOT NULL, rank INTEGER NOT NULL, url TEXT NOT NULL, depth INTEGER NOT NULL,
-    parent INTEGER, more TEXT, reason TEXT NOT NULL, validators TEXT
+    parent INTEGER, more TEXT, reason TEXT NOT NULL, validators TEXT, place INTEGER NOT NULL,
+    items INTEGER NOT NULL
 );
 CREATE TABLE parents (id INTEGER PRIMARY KEY, url TEXT NOT NULL);
 CREATE TABLE archive (id INTEGER PRIMARY KEY, packed BLOB NOT NULL);
@@ -68,16 +69,18 @@ def micros(time: float) -> int:
     return round(min(time, 1e12) * 1e6)
 
 
-def open_file(path: Path) -> sqlite3.Connection:
-    """Open the frontier of a run for writing, or lay it out where there is none.
+def open_file(path: Path, *, resumed: bool = False) -> sqlite3.Connection:
+    """Open the frontier of a run for writing, or lay it out where there is none and none is to be ``resumed``.
 
     Raises SinkError where the file is damaged or cannot be written, ConfigError where its version is not ours.
     """
     _check_library()
+    if resumed and not path.is_file():
+        raise SinkError("is not there, so the run cannot be resumed", file=path)
     with Translated(path):
         data = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
-            _lay_out(data, path)
+            _lay_out(data, path, resumed=resumed)
         except BaseException:
             data.close()
             raise
@@ -154,8 +157,10 @@ def _check_library() -> None:
         )
 
 
-def _lay_out(data: sqlite3.Connection, path: Path) -> None:
+def _lay_out(data: sqlite3.Connection, path: Path, *, resumed: bool) -> None:
     version = check_version(data, path)
+    if resumed and not version:
+        raise damaged(path, "it is empty")
     if version:
         _check_whole(data, path)
     data.execute(f"PRAGMA page_size = {PAGE}")

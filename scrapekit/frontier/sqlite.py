@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from scrapekit.errors import SinkError, Uncommitted
 from scrapekit.frontier import statements as sql
-from scrapekit.frontier.changes import Changes, Ids, Sifted
+from scrapekit.frontier.changes import Changes
 from scrapekit.frontier.contract import (
     Batch,
     Committed,
@@ -34,19 +34,18 @@ from scrapekit.frontier.contract import (
     Want,
     Write,
 )
-from scrapekit.frontier.entry import enter, enter_notes, note_texts
+from scrapekit.frontier.entry import enter, enter_notes, note_texts, recalled
 from scrapekit.frontier.file import File
 from scrapekit.frontier.hostids import HostIds
-from scrapekit.frontier.peek import OWN, counts_of, read_notes
-from scrapekit.frontier.schema import micros
-from scrapekit.frontier.seen import Seen
+from scrapekit.frontier.hostline import HostLine
+from scrapekit.frontier.peek import OWN, numbers_of, read_notes
+from scrapekit.frontier.schema import Translated
+from scrapekit.frontier.sifted import Sifted
 from scrapekit.frontier.tail import Tail
 from scrapekit.frontier.waiting import next_rows
 
 #: A commit waits for the disk when none has done so for so many seconds.
 SYNC: Final = 1.0
-#: The line is put in order again when the clock has gone back further than this. Microseconds.
-_BACK: Final = 1_000_000
 
 
 @dataclass(slots=True)
@@ -59,7 +58,7 @@ class _Held:
 
 
 class SQLiteFrontier:
-    """The frontier of one run, in the file ``path``, which is made if it is not there.
+    """The frontier of one run, in the file ``path``, which is made if it is not there, unless it is to be ``resumed``.
 
     ``dump`` and ``load`` turn a host state's memory into text and back. ``now`` is a clock that never goes back, in
     seconds. All calls but ``known`` come from one thread at a time; that no other process writes is the caller's care.
@@ -74,26 +73,27 @@ class SQLiteFrontier:
         dump: Callable[[Any], str],
         load: Callable[[str], Any],
         now: Callable[[], float] = time.monotonic,
+        resumed: bool = False,
     ) -> None:
-        self._dump, self._load, self._clock = dump, load, now
-        self._known = Seen()
+        self._clock = now
         self._leases: dict[str, _Held] = {}
         self._tokens = count(1)
-        self._now = 0
         self._synced_at = now() - SYNC
-        self._file = File(path)
+        self._file = File(path, resumed=resumed)
         try:
-            self._recover()
+            self._recover(dump, load)
         except BaseException:
             self._file.close()
             raise
 
     def __repr__(self) -> str:
-        return f"<SQLiteFrontier {self._counts.pending} pending, {self._counts.seen} seen, {self._counts.hosts} hosts>"
+        counts = self._numbers.counts
+        return f"<SQLiteFrontier {counts.pending} pending, {counts.seen} seen, {counts.hosts} hosts>"
 
     def notes(self) -> dict[str, Any]:
         """What was noted; under ``tail`` the items that a loss of power may take from the sinks."""
-        notes = read_notes(self._file.data, self._file.path)
+        with Translated(self._file.path):
+            notes = read_notes(self._file.data, self._file.path)
         notes.pop(OWN, None)
         return notes
 
@@ -109,31 +109,26 @@ class SQLiteFrontier:
 
     def lease(self, n: int, each: int, now: float, wanted: Iterable[str] = ()) -> Leased:
         """Up to n hosts, those that have waited longest first."""
-        self._set_clock(now)
+        self._line.set_clock(now)
         wishes = {host: None for host in wanted if host not in self._leases}
-        ask_at = self._ask_at()
+        ask_at = self._line.next_time()
         if not wishes and (n <= 0 or ask_at is None or ask_at > now):
             return Leased([], ask_at)
         with self._file.transaction():
             ids = self._hosts.resolve(wishes)
-            values = {"wanted": list(ids.values()), "now": self._now, "n": max(n - len(ids), 0)}
-            hosts = self._file.ask(sql.LEASE, values)
-            self._file.run(sql.LEAVE_LINE, [number for number, *_ in hosts])
-            names = {number: name for number, name, *_ in hosts}
+            hosts = self._line.take(max(n - len(ids), 0), ids.values())
+            names = {number: name for number, name, _, _ in hosts}
             rows = next_rows(self._file, names, dict.fromkeys(names, each), (), now)
-            states = [self._state(text) for _, _, text, _ in hosts]
-        self._hosts.keep(ids | {name: number for number, name in names.items()})
+        self._hosts.keep(ids)
+        self._numbers.counts = replace(self._numbers.counts, hosts=self._hosts.size)
         held = {name: _Held(number, next(self._tokens), waiting) for number, name, _, waiting in hosts}
         self._leases |= held
-        leases = [
-            Lease(name, one.token, state, one.waiting, rows[name])
-            for (name, one), state in zip(held.items(), states, strict=True)
-        ]
-        return Leased(leases, self._ask_at())
+        leases = [Lease(name, held[name].token, state, waiting, rows[name]) for _, name, state, waiting in hosts]
+        return Leased(leases, self._line.next_time())
 
     def refill(self, wants: Sequence[Want], now: float) -> dict[str, list[Row]]:
         """The next best rows of leased hosts."""
-        self._set_clock(now)
+        self._line.set_clock(now)
         for want in wants:
             if want.host not in self._leases:
                 raise StaleLease(f"{want.host} is not leased")
@@ -170,14 +165,12 @@ class SQLiteFrontier:
 
     def release(self, states: Mapping[str, HostState], now: float) -> None:
         """Give hosts back."""
-        self._set_clock(now)
-        held = {host: self._leases[host] for host in states}
-        ids = {host: one.id for host, one in held.items()}
+        self._line.set_clock(now)
+        held = [self._leases[host] for host in states]
         with self._file.transaction():
-            self._file.run(sql.WAITING, [[one.id, one.waiting] for one in held.values()])
-            self._stand(states, ids)
-            ticket = self._line_up(ids.values(), self._ids.ticket)
-        self._ids.ticket = ticket
+            self._file.run(sql.WAITING, [[one.id, one.waiting] for one in held])
+            self._line.leave({self._leases[host].id: state for host, state in states.items()})
+            self._line.line_up(one.id for one in held)
         self._unsynced = True
         for host in states:
             del self._leases[host]
@@ -186,15 +179,15 @@ class SQLiteFrontier:
         """Put failed requests back."""
         texts = self._file.ask("SELECT json_group_array(DISTINCT reason) FROM failed")
         reasons = [text for text in texts if wanted(json.loads(text))]
+        leased = {one.id: one for one in self._leases.values()}
+        changes = Changes(Sifted(Batch(), ()), {}, (), self._numbers)
         with self._file.transaction():
             added = dict(self._file.ask(sql.REOPENED, (reasons,)))
             self._file.run(sql.REOPEN, reasons)
             self._file.run(sql.NOT_FAILED, reasons)
-            leased = {one.id: one for one in self._leases.values()}
-            changes = self._nothing()
-            self._add_waiting({host: n for host, n in added.items() if host not in leased}, changes)
-            changes.counts.pending += sum(added.values())
-            changes.counts.ended[Outcome.FAILED] -= sum(added.values())
+            self._line.more_wait({host: n for host, n in added.items() if host not in leased})
+            changes.numbers.counts.pending += sum(added.values())
+            changes.numbers.counts.ended[Outcome.FAILED] -= sum(added.values())
             enter_notes(self._file, {}, changes)
         for host in added.keys() & leased.keys():
             leased[host].waiting += added[host]
@@ -203,36 +196,21 @@ class SQLiteFrontier:
 
     def counts(self) -> Counts:
         """The counters."""
-        return self._counts
+        return self._numbers.counts
 
     def close(self) -> None:
         """Work the log into the file, and let go of it."""
         self._file.close()
 
-    def _recover(self) -> None:
+    def _recover(self, dump: Callable[[Any], str], load: Callable[[str], Any]) -> None:
         """Read what an earlier process left; the hosts that it had leased come back."""
-        noted = read_notes(self._file.data, self._file.path).get(OWN, {})
+        with Translated(self._file.path):
+            noted = read_notes(self._file.data, self._file.path).get(OWN, {})
+            self._numbers = numbers_of(noted, self._file.data)
         self._hosts, self._tail = HostIds(self._file), Tail(self._file)
-        self._counts = replace(counts_of(noted), hosts=self._hosts.size)
-        parent = self._file.ask("SELECT ifnull(max(id), 0) + 1 FROM parents")
-        ticket = self._file.ask("SELECT ifnull(max(ticket), 0) + 1 FROM hosts")
-        self._ids = Ids(noted.get("next", 1), parent, ticket)
-        for prints in self._file.read("SELECT prints FROM seen ORDER BY id"):
-            self._known.add(prints)
-        with self._file.transaction():
-            self._file.run(sql.LINE_UP_LEASED)
-            self._file.run(sql.LINE_UP_ANEW)
+        self._known = recalled(self._file)
+        self._line = HostLine(self._file, dump, load)
         self._unsynced = bool(self._tail)
-
-    def _set_clock(self, now: float) -> None:
-        before, self._now = self._now, micros(now)
-        if self._now < before - _BACK:
-            with self._file.transaction():
-                self._file.run(sql.LINE_UP_ANEW)
-
-    def _ask_at(self) -> float | None:
-        due = self._file.ask(sql.NEXT_DUE)
-        return None if due is None else due / 1e6
 
     def _check(self, tokens: Mapping[str, int]) -> None:
         for host, token in tokens.items():
@@ -241,54 +219,25 @@ class SQLiteFrontier:
 
     def _enter(self, batch: Batch) -> tuple[Changes, dict[str, int]]:
         sifted = Sifted(batch, self._known)
-        ids = self._hosts.resolve(sifted.hosts() | batch.states.keys())
-        changes = Changes(sifted, ids, self._leases, self._counts, self._ids)
+        ids = self._hosts.resolve(sifted.hosts())
+        changes = Changes(sifted, ids, self._leases, self._numbers)
         enter(self._file, changes)
-        self._stand(batch.states, ids)
-        self._add_waiting({ids[host]: n for host, n in changes.added.items() if host not in self._leases}, changes)
+        self._line.leave({ids[host]: state for host, state in batch.states.items()})
+        self._line.more_wait({ids[host]: n for host, n in changes.added.items() if host not in self._leases})
         return changes, ids
 
     def _take_over(self, changes: Changes, ids: dict[str, int], *, sync: bool) -> None:
         """What was committed is true from now on."""
         self._hosts.keep(ids)
         self._known.add(changes.prints)
-        self._ids, self._counts = changes.ids, replace(changes.counts, hosts=self._hosts.size)
+        self._numbers = changes.numbers
+        self._numbers.counts.hosts = self._hosts.size
         for host, n in changes.added.items():
             if host in self._leases:
                 self._leases[host].waiting += n
         self._unsynced = not sync
         if sync:
             self._synced_at = self._clock()
-
-    def _add_waiting(self, added: Mapping[int, int], changes: Changes) -> None:
-        """So many more rows wait at hosts that nobody leases."""
-        if added:
-            self._file.run(sql.MORE_WAIT, list(added.items()))
-            changes.ids.ticket = self._line_up(added, changes.ids.ticket)
-
-    def _line_up(self, hosts: Iterable[int], ticket: int) -> int:
-        """Let hosts stand in line where they have something to give; the next free ticket."""
-        turns = [[host, ticket + turn] for turn, host in enumerate(hosts)]
-        self._file.run_named(sql.LINE_UP, hosts=turns, now=self._now)
-        return ticket + len(turns)
-
-    def _stand(self, states: Mapping[str, HostState], ids: Mapping[str, int]) -> None:
-        if states:
-            rows = [[ids[host], micros(state.opens_at), self._state_text(state)] for host, state in states.items()]
-            self._file.run(sql.STATES, rows)
-
-    def _state_text(self, state: HostState) -> str:
-        memory = None if state.memory is None else self._dump(state.memory)
-        return json.dumps([state.opens_at, state.rule, memory])
-
-    def _state(self, text: str | None) -> HostState:
-        if text is None:
-            return HostState()
-        opens_at, rule, memory = json.loads(text)
-        return HostState(opens_at, rule, None if memory is None else self._load(memory))
-
-    def _nothing(self) -> Changes:
-        return Changes(Sifted(Batch(), self._known), {}, {}, self._counts, self._ids)
 
 
 def _is_empty(batch: Batch) -> bool:

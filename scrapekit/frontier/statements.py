@@ -25,8 +25,8 @@ PARENTS: Final = f"INSERT INTO parents {_each(0, 1)}"
 READY: Final = f"INSERT INTO ready {_each(*range(7))}"
 #: [host, time, rank, id, url, depth, parent, more]
 LATER: Final = f"INSERT INTO later {_each(*range(8))}"
-#: [id, host, rank, url, depth, parent, more, reason, validators]
-FAILED: Final = f"INSERT INTO failed {_each(*range(9))}"
+#: [id, host, rank, url, depth, parent, more, reason, validators, place, items]
+FAILED: Final = f"INSERT INTO failed {_each(*range(11))}"
 #: packed outcomes
 ARCHIVE: Final = "INSERT INTO archive (packed) VALUES (?)"
 #: fingerprints, strung together
@@ -71,8 +71,8 @@ UPDATE hosts AS h SET
     due = {_OPENS.replace(":now", "0")}
 WHERE due IS NULL
 """
-#: Those that stand in line since a moment, by the moment at which they could go: for when the clock was set back.
-LINE_UP_ANEW: Final = f"UPDATE hosts AS h SET due = {_OPENS.replace(':now', '0')} WHERE due > opens"
+#: Those that got into line at a moment that is still to come, since the clock was set back, come now.
+LINE_UP_ANEW: Final = f"UPDATE hosts AS h SET due = {_OPENS} WHERE due > :now AND due > opens"
 #: :wanted [id], :now, :n -> [[id, name, state, waiting]]
 LEASE: Final = """
 SELECT json_group_array(json_array(id, name, state, waiting)) FROM (

@@ -194,6 +194,7 @@ class Crawl:
             call=call,
             book=files.book,
             resumed=bool(files.notes),
+            durable=self._run is not None,
         )
         self._callbacks = Callbacks(self.spider, limit=settings.crawl.callback_timeout)
         pages = Pages(

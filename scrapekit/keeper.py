@@ -43,6 +43,8 @@ log = logging.getLogger("scrapekit.crawl")
 
 #: The longest that an outcome waits for its commit, in seconds; by default.
 INTERVAL: Final = 0.1
+#: So long after the last commit a durable frontier is asked to bring it to the disk, in seconds.
+SYNC: Final = 1.0
 #: So many outcomes are committed at once; four times as many uncommitted ones stop the scheduler.
 BATCH: Final = 250
 #: ``start()`` is pulled while fewer than this many requests wait for each slot, and for each place on the workbench
@@ -78,7 +80,8 @@ class Keeper:
     ``write`` puts a batch's items into the sinks, and ``undo`` takes them out again where the commit fails after that.
     ``notes`` tells what a resumed crawl needs besides. ``changed`` is rung after each visit to the frontier.
     ``workbench`` hosts are leased at the most, with ``window`` rows each. ``book`` remembers hosts beyond this crawl;
-    ``resumed`` is whether the frontier's own memory of them may be older than that.
+    ``resumed`` is whether the frontier's own memory of them may be older than that. A ``durable`` frontier is visited
+    once more when nothing was committed for a while, so that what was committed last reaches the disk.
     """
 
     def __init__(
@@ -98,8 +101,9 @@ class Keeper:
         notes: Callable[[], Mapping[str, Any]] = dict,
         undo: Callable[[], None] = lambda: None,
         resumed: bool = False,
+        durable: bool = False,
     ) -> None:
-        self._book, self._resumed = book, resumed
+        self._book, self._resumed, self._durable = book, resumed, durable
         self._interval, self._notes, self._undo = interval, notes, undo
         self._frontier, self._registry, self._write, self._stats = frontier, registry, write, stats
         self._clock, self._call, self._changed = clock, call, changed
@@ -107,9 +111,9 @@ class Keeper:
         self._alarm = Alarm()
         self._batch = Batch()
         self._out: Batch | None = None
-        self._flush_at = NEVER
+        self._flush_at = 0.0 if resumed else NEVER  # what the run had waiting is to be asked for
         self._closing = False
-        self._ask_at = self._visited_at = NEVER
+        self._ask_at = self._visited_at = self._sync_at = NEVER
         #: Why nothing can be committed any more.
         self.error: ScrapekitError | None = None
 
@@ -230,7 +234,7 @@ class Keeper:
             await self._alarm.ring()
 
     def _due_at(self) -> float:
-        return min(self._flush_at, self.ask_at)
+        return min(self._flush_at, self.ask_at, self._sync_at)
 
     async def _visit(self) -> None:
         """One round: take what there is, let the frontier work on it, and spread what it answers."""
@@ -241,6 +245,7 @@ class Keeper:
             return await self._changed.ring()
         registry, now = self._registry, self._clock()
         self._visited_at = now
+        self._sync_at = now + SYNC if self._durable and (len(self._out) or self._out.notes) else NEVER
         crowded = self._ask_at <= now and registry.crowd >= self._workbench
         released = registry.release_idle() | (registry.release_sleepers(now) if crowded else {})
         wanted, room = registry.wanted(), self._workbench - len(registry)

@@ -34,17 +34,18 @@ class Left:
         return dict(self.peek.notes.get("arguments", {}))
 
 
-def unfinished(root: Path, spider: str) -> Left | None:
+def unfinished(root: Path, spider: str, *, begun: bool = False) -> Left | None:
     """The newest run of a spider below a project's folder that has work left and is not at work; None if all are done.
 
-    Runs that cannot be read are passed over.
+    With ``begun`` it is one that knows of requests at least. Runs that cannot be read are passed over.
     """
     for run in RunFolder.all(root):
         try:
             left = look(run)
         except (ConfigError, SinkError):
             continue
-        if left.peek.notes.get("spider") == spider and has_work(left.peek) and not run.holder():
+        fits = left.peek.notes.get("spider") == spider and (left.peek.counts.seen or not begun)
+        if fits and has_work(left.peek) and not run.holder():
             return left
     return None
 

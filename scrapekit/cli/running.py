@@ -111,7 +111,7 @@ def run_crawl(spider: Spider, settings: Settings, wish: Wish, console: Console) 
 
 def say_what_is_left(spider: str, settings: Settings, wish: Wish, console: Console) -> None:
     """Tell of a run that was left with work, for a new one begins."""
-    left = unfinished(settings.root, spider)
+    left = unfinished(settings.root, spider, begun=True)
     if left is not None and wish.verbosity >= 0:
         console.say(f"scrapekit: run {left} was left unfinished; --resume goes on with it. A new run begins.")
 

@@ -130,25 +130,24 @@ class Former:
         fields = _conditions(page) if page is not None and page.callback == callback_of(request) else {}
         return prepared.replace(headers=prepared.headers.updated(fields)) if fields else prepared
 
-    def judge(self, response: Response, validators: Validators) -> Change:
-        """How an answer's page stands to the former run; ``validators`` are those of the answer."""
-        page = self._find(response)
+    def judge(self, response: Response) -> tuple[Validators, Change]:
+        """How an answer's page stands to the former run, and by what the next run can ask for it again."""
+        page, validators = self._find(response), validators_of(response)
         if page is None:
-            return Change.NEW
+            return validators, Change.NEW
         assert response.request is not None
-        same = page.callback == callback_of(response.request) and _is_same(page, response, validators)
-        return Change.UNCHANGED if same else Change.CHANGED
+        if page.callback != callback_of(response.request) or not _is_same(page, response, validators):
+            return validators, Change.CHANGED
+        if response.status == 304:  # it may bring new ones (RFC 9111 §4.3.4)
+            etag, modified = validators.etag or page.etag, validators.modified or page.modified
+            validators = Validators(etag, modified, page.digest)
+        return validators, Change.UNCHANGED
 
-    def carried(self, response: Response, validators: Validators) -> Validators:
-        """The validators of a page that is unchanged, for the next run: a 304 may bring new ones (RFC 9111 §4.3.4)."""
-        page = self._find(response)
-        if page is None or response.status != 304:
-            return validators
-        return Validators(validators.etag or page.etag, validators.modified or page.modified, page.digest)
-
-    def is_gone(self, response: Response) -> bool:
-        """Whether an answer says that a page of the former run is no longer there."""
-        return response.status in GONE and self._find(response) is not None
+    def judge_failed(self, response: Response) -> Change:
+        """How an answer that is no page stands to the former run."""
+        if self._find(response) is None:
+            return Change.NEW
+        return Change.GONE if response.status in GONE else Change.CHANGED
 
     def items_of(self, response: Response, field: str) -> list[Kept]:
         """The items that a page gave when it was last read, marked as gone in ``field``.

@@ -21,10 +21,12 @@ from pydantic import BaseModel
 from scrapekit.callbacks import Callbacks
 from scrapekit.directives import refusal
 from scrapekit.errors import BadURL, CallbackError, ConfigError, ItemError, ScrapekitError
-from scrapekit.frontier import Found, Outcome, Row
+from scrapekit.former import Change, Former, validators_of
+from scrapekit.frontier import Found, Outcome, Row, Validators
 from scrapekit.request import Request
 from scrapekit.response import Response
 from scrapekit.sinks import Kept, keep, rejected
+from scrapekit.sinks.marked import marked
 from scrapekit.spider import Failure, Spider, allowed_hosts, callback_name
 from scrapekit.stats import Stats
 from scrapekit.tables import Limits
@@ -42,19 +44,32 @@ UNKNOWN: Final = (Outcome.DROPPED, "")
 
 @dataclass(slots=True)
 class Harvest:
-    """What one callback gave; ``error`` is what it died of, if it did."""
+    """What one callback gave; ``error`` is what it died of, if it did.
+
+    ``change`` is how the page stands to the former run; the callback of an unchanged one is not called.
+    """
 
     found: list[Found] = field(default_factory=list)
     items: list[Kept] = field(default_factory=list)
     rejected: list[Kept] = field(default_factory=list)
     error: CallbackError | None = None
+    change: Change = Change.NEW
+    validators: Validators | None = None
+
+    @property
+    def outcome(self) -> Refusal:
+        """How the request of an answered page ends, and why so."""
+        if self.error is not None:
+            return Outcome.FAILED, "callback"
+        return Outcome.FETCHED, self.change.value if self.change is Change.UNCHANGED else ""
 
 
 class Pages:
     """Runs one spider's callbacks and reads what they give.
 
     ``known`` says of a fingerprint whether it was certainly seen; ``check_host`` raises ConfigError for a host that
-    may not be crawled as things are set up.
+    may not be crawled as things are set up. ``former`` is the run that an incremental crawl goes by; with ``archives``
+    pages are described so that a later one can go by this.
     """
 
     def __init__(
@@ -67,9 +82,11 @@ class Pages:
         stats: Stats,
         limits_for: Callable[[str], Limits],
         clock: Callable[[], float] = time.time,
+        former: Former | None = None,
+        archives: bool = False,
     ) -> None:
         self._spider, self._callbacks, self._known, self._stats = spider, callbacks, known, stats
-        self._clock = clock
+        self._clock, self._former, self._archives = clock, former, archives
         self._check_host, self._limits_for, self._traps = check_host, limits_for, Traps()
         self._domains = allowed_hosts(spider)
         self._refusals: dict[str, Refusal | None] = {}
@@ -78,10 +95,10 @@ class Pages:
         self._warned = False
 
     async def start(self) -> AsyncIterator[Found]:
-        """The spider's first requests.
+        """The spider's first requests, and after them those of the former run.
 
         Raises CallbackError for what is no request or what ``start()`` itself raises, and ConfigError for a host that
-        may not be crawled.
+        may not be crawled or a former run that cannot be read.
         """
         times: Counter[bytes] = Counter()
         async with curio.meta.finalize(self._callbacks.each("start", self._first)) as requests:
@@ -95,6 +112,9 @@ class Pages:
                     times[fingerprint] += 1
                     fingerprint = blake2b(b"%d" % times[fingerprint], digest_size=16, key=fingerprint).digest()
                 yield self._found(request, fingerprint, 0, None)
+        for request in self._former.requests() if self._former is not None else ():
+            host = host_of(request.url)
+            yield Found(request, host, request.fingerprint(), *(self.refusal(request, host) or (None, "")))
 
     def _first(self, value: Any) -> Request:
         request = self._request(value, None) if isinstance(value, str) else value
@@ -133,9 +153,19 @@ class Pages:
                 self._methods.add(name)
         return None
 
+    def conditional(self, row: Row, prepared: Request) -> Request:
+        """What to send for a row, of which ``prepared`` made this: in an incremental crawl, if it has changed."""
+        return prepared if self._former is None else self._former.conditional(row.request, prepared)
+
     async def harvest(self, row: Row, response: Response) -> Harvest:
-        """Run the callback of an answered request, and its errback if that dies."""
+        """Run the callback of an answered request, and its errback if that dies; of an unchanged page, neither."""
         harvest = Harvest()
+        if self._archives:
+            harvest.validators = validators_of(response)
+        if self._former is not None:
+            harvest.validators, harvest.change = self._former.judge(response)
+            if harvest.change is Change.UNCHANGED:
+                return harvest
         method = row.request.callback or "parse"
         harvest.error = await self._run(str(method), response, row.request, harvest)
         said = self._objection(response)
@@ -162,9 +192,14 @@ class Pages:
         harvest.items.clear()
 
     async def failed(self, request: Request, error: ScrapekitError) -> Harvest:
-        """Run the errback of a request that failed."""
-        harvest = Harvest()
-        await self._errback(Failure(request, error, getattr(error, "response", None)), harvest)
+        """Run the errback of a request that failed; the items of a page that is gone come again, marked so."""
+        harvest, former = Harvest(), self._former
+        response: Response | None = getattr(error, "response", None)
+        if former is not None and response is not None:
+            harvest.change = former.judge_failed(response)
+            if harvest.change is Change.GONE and self._spider.changes:
+                harvest.items += former.items_of(response, self._spider.changes)
+        await self._errback(Failure(request, error, response), harvest)
         return harvest
 
     def refusal(self, request: Request, host: str) -> Refusal | None:
@@ -233,7 +268,8 @@ class Pages:
         accepted = self._spider.accept(value)
         if accepted is not None:
             try:
-                harvest.items.append(keep(accepted))
+                name = self._spider.changes
+                harvest.items.append(marked(accepted, name, harvest.change) if name else keep(accepted))
             except TypeError as error:
                 raise CallbackError(f"{self._spider!r} yielded {error}") from None
 

@@ -39,6 +39,9 @@ class Spider:
     allowed_domains: Iterable[str] = ()
     #: Statuses other than 2xx that go to the callback instead of the errback.
     accept_status: Iterable[int] = frozenset()
+    #: If given, each item gets a field of that name, which says how its page stands to the former run of the spider:
+    #: new, changed, or gone (see ``scrapekit crawl --since-last``).
+    changes: str = ""
 
     @property
     def state(self) -> dict[str, Any]:
@@ -60,6 +63,8 @@ class Spider:
             raise TypeError(f"spider {cls.__qualname__} needs a name, such as: name = {cls.__qualname__.lower()!r}")
         for field in ("start_urls", "allowed_domains", "accept_status"):
             _check_many(cls.__qualname__, field, getattr(cls, field))
+        if not isinstance(cls.changes, str):
+            raise TypeError(f"spider {cls.__qualname__}: changes is the name of a field, not {cls.changes!r}")
 
     def __init__(self, **arguments: Any) -> None:
         for key, value in arguments.items():

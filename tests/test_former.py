@@ -94,7 +94,7 @@ def failed(url: str, reason: str) -> Ending:
 
 
 def judged(former: Former, response: Response) -> Change:
-    return former.judge(response, validators_of(response))
+    return former.judge(response)[1]
 
 
 def sent(former: Former, request: Request | str) -> dict[str, str]:
@@ -262,9 +262,9 @@ def test_a_body_in_a_file_has_the_digest_that_it_has_in_memory(tmp_path):
 
 def carried(former: Former, response: Response) -> Ending:
     """An unchanged page as this run's archive will have it."""
-    assert judged(former, response) is Change.UNCHANGED
+    validators, change = former.judge(response)
+    assert change is Change.UNCHANGED
     assert response.request is not None
-    validators = former.carried(response, validators_of(response))
     return Ending(response.request, response.history, reason="unchanged", validators=validators)
 
 
@@ -301,7 +301,7 @@ def test_a_failure_does_not_make_a_page_unknown(runs, reason):
 def test_a_page_that_went_and_comes_back_is_new(runs, reason):
     runs.after(runs.run(fetched(A, b"one")), work := runs.run(failed(A, reason)))
     former = runs.after(work)
-    assert not former.is_gone(answer(A, b"", 404))
+    assert former.judge_failed(answer(A, b"", 404)) is Change.NEW
     assert judged(former, answer(A, b"one")) is Change.NEW
 
 
@@ -318,17 +318,17 @@ def gone(former: Former, url: str, **more: Any) -> list[Any]:
     return [json.loads(kept.line) for kept in former.items_of(answer(url, b"", 404, **more), "change")]
 
 
-@pytest.mark.parametrize(("status", "is_gone"), [(404, True), (410, True), (403, False), (500, False)])
-def test_only_404_and_410_say_that_a_page_is_gone(runs, status, is_gone):
+@pytest.mark.parametrize(("status", "change"), [(404, "gone"), (410, "gone"), (403, "changed"), (500, "changed")])
+def test_only_404_and_410_say_that_a_page_is_gone(runs, status, change):
     former = runs.after(runs.run(fetched(A)))
-    assert former.is_gone(answer(A, b"", status)) is is_gone
-    assert not former.is_gone(answer(B, b"", status))
+    assert former.judge_failed(answer(A, b"", status)) == change
+    assert former.judge_failed(answer(B, b"", status)) is Change.NEW
 
 
 def test_a_page_is_gone_by_the_url_that_led_to_it_too(runs):
     former = runs.after(runs.run(fetched(B, history=(A,), items=1), items=1))
-    assert former.is_gone(answer(A, b"", 404))
-    assert former.is_gone(answer(C, b"", 404, history=(A,)))
+    assert former.judge_failed(answer(A, b"", 404)) is Change.GONE
+    assert former.judge_failed(answer(C, b"", 404, history=(A,))) is Change.GONE
     assert gone(former, A) == [{"n": 0, "change": "gone"}]
 
 
@@ -440,7 +440,7 @@ def test_a_damaged_table_is_told(runs, damage: Callable[[Path], None]):
     runs.after(runs.run(fetched(A)), work := runs.run())
     damage(work.path / FILE_NAME)
     with pytest.raises(SinkError, match="is damaged"):
-        runs.resumed(work).judge(answer(A), Validators())
+        runs.resumed(work).judge(answer(A))
 
 
 def test_a_damaged_table_of_the_former_run_is_told_as_the_former_runs(runs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from pydantic import BaseModel
 from scrapekit import Item, Request, Response, Spider, css
 from scrapekit.callbacks import Callbacks
 from scrapekit.errors import BadStatus, CallbackError, ConfigError, ConnectFailed
-from scrapekit.frontier import Outcome, Row
+from scrapekit.former import Former, validators_of
+from scrapekit.frontier import Outcome, Row, Validators
 from scrapekit.pages import HOSTS, Harvest, Pages
+from scrapekit.sinks import RunFolder
 from scrapekit.stats import Stats
 from scrapekit.tables import Limits
 
@@ -43,7 +46,7 @@ class Base(Spider, abstract=True):
         self.failures.append(failure)
 
 
-def pages_of(spider, *, known=(), check_host=lambda host: None, **limits):
+def pages_of(spider, *, known=(), check_host=lambda host: None, former=None, archives=False, **limits):
     probes = []
 
     def knows(fingerprint):
@@ -57,6 +60,8 @@ def pages_of(spider, *, known=(), check_host=lambda host: None, **limits):
         check_host=check_host,
         stats=Stats(),
         limits_for=lambda host: Limits(**limits),
+        former=former,
+        archives=archives,
     )
     return pages, probes
 
@@ -619,3 +624,130 @@ def test_a_start_that_is_run_again_is_recognised_also_where_it_does_not_filter(r
     once, again = (run(first, pages_of(spider)[0]) for _ in range(2))
     assert once == again
     assert len(set(once)) == 3
+
+
+# ---- in an incremental crawl ----
+
+OLD, DEAD, CHANGED = "https://a.test/old", "https://a.test/dead", "https://a.test/changed"
+
+
+class Fetched:
+    """A page of the former run, whose body was ``<p>old</p>``."""
+
+    history, outcome, reason, place = (), Outcome.FETCHED, "", 0
+
+    def __init__(self, url, items=0, **fields):
+        self.request, self.items = Request(url, **fields), items
+        self.validators = validators_of(Response(url, self.request, body=b"<p>old</p>"))
+
+
+@pytest.fixture
+def former(tmp_path):
+    run, work = RunFolder.create(tmp_path, "a"), RunFolder.create(tmp_path, "a")
+    run.items.write_text('{"title":"of dead"}\n')
+    detail = Fetched("https://elsewhere.test/", callback="detail", depth=2, parent=OLD)
+    made = Former.open(run, work, lambda path: [Fetched(OLD), Fetched(DEAD, 1), Fetched(CHANGED), detail])
+    yield made
+    made.close()
+
+
+def incremental(former, run, url, *, html="<p>old</p>", status=200, changes="change", items=({"title": "a"},)):
+    """What becomes of a page in an incremental crawl: the harvest, and the lines of its items."""
+    called = []
+
+    def parse(self, response):
+        called.append(response.url)
+        yield from items
+
+    spider = type("Tested", (Base,), {"name": "tested", "parse": parse, "changes": changes})()
+    pages, _ = pages_of(spider, former=former, archives=True)
+    row = row_of(url)
+    response = answer(row, html, status)
+    if status == 200:
+        harvest = run(pages.harvest, row, response)
+    else:
+        harvest = run(pages.failed, row.request, BadStatus(status, response=response))
+    return harvest, [json.loads(kept.line) for kept in harvest.items], called
+
+
+def test_an_unchanged_page_is_fetched_unchanged_and_its_callback_is_not_called(former, run):
+    harvest, items, called = incremental(former, run, OLD)
+    assert harvest.outcome == (Outcome.FETCHED, "unchanged")
+    assert (items, called) == ([], [])
+    assert harvest.validators == Fetched(OLD).validators
+
+
+@pytest.mark.parametrize(("url", "change"), [(CHANGED, "changed"), ("https://a.test/new", "new")])
+def test_items_say_whether_their_page_is_new_or_changed(former, run, url, change):
+    harvest, items, called = incremental(former, run, url, html="<p>new</p>")
+    assert items == [{"title": "a", "change": change}]
+    assert harvest.outcome == (Outcome.FETCHED, "")
+    assert called == [url]
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_the_items_of_a_page_that_is_gone_come_again_as_gone(former, run, status):
+    _, items, _ = incremental(former, run, DEAD, status=status)
+    assert items == [{"title": "of dead", "change": "gone"}]
+
+
+@pytest.mark.parametrize(("url", "status"), [(DEAD, 500), (DEAD, 403), ("https://a.test/never-there", 404)])
+def test_other_failures_give_no_items(former, run, url, status):
+    assert incremental(former, run, url, status=status)[1] == []
+
+
+def test_a_spider_that_does_not_ask_gets_its_items_as_they_are(former, run):
+    assert incremental(former, run, CHANGED, html="<p>new</p>", changes="")[1] == [{"title": "a"}]
+    assert incremental(former, run, DEAD, status=404, changes="")[1] == []
+
+
+def test_without_a_former_run_all_pages_are_new(run):
+    assert incremental(None, run, OLD)[1] == [{"title": "a", "change": "new"}]
+
+
+def test_a_page_is_described_for_the_next_run_where_that_is_kept(run):
+    def parse(self, response): ...
+
+    spider = type("Tested", (Base,), {"name": "tested", "parse": parse})()
+    row = row_of()
+    for archives in (False, True):
+        pages, _ = pages_of(spider, archives=archives)
+        harvest = run(pages.harvest, row, answer(row, "<p>x</p>"))
+        assert (harvest.validators is not None) is archives
+
+
+def test_after_start_the_requests_of_the_former_run_are_made_again(former, run):
+    class Tested(Base):
+        name = "tested"
+        start_urls = ["https://a.test/first"]
+        allowed_domains = ["a.test"]
+
+    pages, _ = pages_of(Tested(), former=former)
+
+    async def pulled():
+        return [found async for found in pages.start()]
+
+    founds = run(pulled)
+    assert [found.request.url for found in founds] == [
+        "https://a.test/first",
+        OLD,
+        DEAD,
+        CHANGED,
+        "https://elsewhere.test/",
+    ]
+    last = founds[-1]
+    assert (last.request.callback, last.request.depth, last.request.parent) == ("detail", 2, OLD)
+    assert last.fingerprint == last.request.fingerprint()
+    assert (last.outcome, last.reason) == (Outcome.DROPPED, "offsite")
+
+
+def test_a_request_is_sent_on_condition_that_the_page_has_changed(tmp_path, run):
+    one, two = RunFolder.create(tmp_path, "a"), RunFolder.create(tmp_path, "a")
+    page = Fetched(OLD)
+    page.validators = Validators('"v1"')
+    former = Former.open(one, two, lambda path: [page])
+    pages, _ = pages_of(type("Tested", (Base,), {"name": "tested"})(), former=former)
+    row = row_of(OLD)
+    assert pages.conditional(row, row.request).headers["if-none-match"] == '"v1"'
+    assert pages_of(type("Tested", (Base,), {"name": "tested"})())[0].conditional(row, row.request) is row.request
+    former.close()

@@ -229,3 +229,9 @@ def test_what_is_not_a_method_of_this_spider_is_refused(make):
 def test_a_name_without_a_method_is_refused(name):
     with pytest.raises(CallbackError, match=f"<Plain 'plain'> has no method '{name}'"):
         callback_name(Plain(), name)
+
+
+@pytest.mark.parametrize("value", [None, 3, ["change"], True])
+def test_the_field_for_changes_is_a_name(value):
+    with pytest.raises(TypeError, match="changes is the name of a field"):
+        type("Wrong", (Spider,), {"name": "wrong", "changes": value})

@@ -250,8 +250,9 @@ class Fetcher:
     def _failed(self, turn: Turn, request: Request, error: FetchError, reply: Reply | None = None) -> Result:
         row, now = turn.row, self._clock()
         heard = _heard(turn, reply, error)
-        if error.reused and request.repeatable and row.id not in self._cut:
-            # A kept-alive connection was closed under us: no try of the request's, and no fault of the site's.
+        if error.reused and (request.repeatable or not error.sent) and row.id not in self._cut:
+            # A kept-alive connection was closed under us, or the server says that it has not looked at the request
+            # (RFC 9113 §8.7): no try of the request's, and no fault of the site's.
             self._cut.add(row.id)
             again = PutBack(row, replace(row, not_before=0.0))
             return Result(put_back=again, cause=error, heard=replace(heard, error=None))

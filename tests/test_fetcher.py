@@ -542,6 +542,13 @@ def test_what_is_not_repeatable_is_not_put_back_after_a_cut(run):
     assert Rig(cut()).fetch(run, row_of(method="POST")).error is not None
 
 
+def test_what_the_server_has_not_looked_at_is_put_back_whatever_it_is(run):  # RFC 9113 §8.7
+    refused = ConnectFailed("not looked at", sent=False, reused=True)
+    result = exactly_one(Rig(refused).fetch(run, row_of(method="POST", attempt=1)))
+    assert (result.put_back.row.attempt, result.put_back.row.not_before) == (1, 0.0)
+    assert heard(result) == (0, 0, "", None)
+
+
 # ---- robots.txt ----
 
 

@@ -118,7 +118,7 @@ class Client:
         route = origin_of(url), terms.way
         if not fresh:
             while (connection := self.pool.take(route)) is not None:
-                if await self._is_fit(connection):
+                if not terms.way.http2 or await self._is_fit(connection):
                     return connection
             if terms.way.http2 and parts.scheme == "https":
                 return await self._shared(route, parts, terms)

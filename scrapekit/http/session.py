@@ -215,7 +215,7 @@ class Session:
         try:
             return await self._send_once(request, into)
         except FetchError as error:
-            if not (error.reused and request.repeatable):
+            if not (error.reused and (request.repeatable or not error.sent)):
                 raise
         return await self._send_once(request, into, fresh=True)
 

@@ -116,8 +116,8 @@ class SharedConnection(Connection):
                 self.http2.retire()  # not one byte since: the way may be dead
             return self._told(error, talk, lane, reused=reused)
         finally:
+            self.served += lane.answer.received > 0
             await self._leave(lane)
-        self.served += 1
         return reply
 
     def _told(self, error: FetchError | OSError | Expired, talk: Talk, lane: Lane, *, reused: bool) -> Reply:

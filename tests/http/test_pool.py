@@ -154,6 +154,157 @@ def test_a_pool_that_is_shut_keeps_nothing(clock):
     assert set(closing(pool)) == {before, after}
 
 
+# ---- connections that carry several exchanges at once ----
+
+
+class Wide(Connection):
+    """Carries as many as it is told."""
+
+    __slots__ = ("alive", "room")
+
+    def __init__(self, room, *, born=1000.0):
+        super().__init__(A, Wire(), born=born)
+        self.room, self.alive = room, True
+        self._become(State.BUSY)
+
+    @property
+    def capacity(self):
+        return self.room
+
+    def quiet(self):
+        return self.alive and self.state is not State.CLOSED
+
+    def rest(self):
+        self._become(State.IDLE)
+
+
+@pytest.mark.parametrize("room", [1, 2, 5])
+def test_a_connection_is_given_to_as_many_as_it_has_room_for(clock, room):
+    pool = Pool(now=clock)
+    wide = Wide(room)
+    pool.add(wide)
+    assert [pool.take(A) for _ in range(room)] == [wide] * (room - 1) + [None]
+    assert not pool.has(A)
+    if room == 1:
+        wide.rest()
+    pool.give(wide)
+    assert pool.take(A) is wide
+    assert closing(pool) == []
+
+
+def test_a_connection_is_idle_when_the_last_has_given_it_back(clock):
+    pool = Pool(now=clock, idle_seconds=60.0)
+    wide = Wide(2)
+    pool.add(wide)
+    pool.take(A)
+    pool.give(wide)
+    clock.now += 100
+    assert repr(pool) == "<Pool 0 idle>"
+    assert pool.has(A), "what is in use is not idle"
+    wide.rest()
+    pool.give(wide)
+    assert repr(pool) == "<Pool 1 idle (http://a.test: 1)>"
+    clock.now += 59
+    assert pool.has(A)
+    clock.now += 1
+    assert not pool.has(A)
+    assert pool.take(A) is None
+    assert closing(pool) == [wide]
+
+
+@pytest.mark.parametrize("why", ["old", "full", "dead"])
+def test_a_connection_in_use_that_is_unfit_is_not_offered_and_not_closed(clock, why):
+    pool = Pool(now=clock, max_age=10.0)
+    wide = Wide(3)
+    pool.add(wide)
+    assert pool.take(A) is wide
+    if why == "old":
+        clock.now += 10
+    elif why == "full":
+        wide.room = 2  # the peer has changed its mind
+    else:
+        wide.alive = False
+    assert not pool.has(A)
+    assert pool.take(A) is None
+    assert closing(pool) == []
+    assert wide.users == 2
+
+
+def test_the_peer_may_allow_more_later(clock):
+    pool = Pool(now=clock)
+    wide = Wide(1)
+    pool.add(wide)
+    assert pool.take(A) is None
+    wide.room = 3
+    pool.take(A)
+    wide.users += 1
+    pool.give(wide)
+    assert pool.take(A) is wide
+
+
+def test_a_shut_pool_lets_those_in_use_end_and_keeps_none(clock):
+    pool = Pool(now=clock)
+    wide = Wide(3)
+    pool.add(wide)
+    pool.take(A)
+    pool.shut()
+    assert pool.take(A) is None
+    pool.give(wide)
+    assert closing(pool) == []
+    wide.rest()
+    pool.give(wide)
+    assert closing(pool) == [wide]
+
+
+@given(
+    st.lists(st.sampled_from(["add", "take", "give", "die", "wait", "grow", "shrink"]), max_size=60), st.integers(0, 9)
+)
+def test_no_shared_connection_is_given_to_too_many_or_closed_under_one(steps, seed):
+    clock = Clock()
+    pool = Pool(now=clock, max_idle=2)
+    users: dict[Wide, int] = {}
+    dropped: list[Connection] = []
+    for number, what in enumerate(steps):
+        every = list(users)
+        chosen = every[(number * 7 + seed) % len(every)] if every else None
+        if what == "add":
+            wide = Wide(1 + (number + seed) % 3, born=clock.now)
+            users[wide] = 1
+            pool.add(wide)
+        elif what == "take":
+            taken = pool.take(A)
+            if taken is not None:
+                assert users[taken] < taken.capacity
+                assert taken.quiet()
+                users[taken] += 1
+                if taken.state is State.IDLE:
+                    taken._become(State.BUSY)
+        elif what == "wait":
+            clock.now += 31.0
+        elif chosen is None:
+            continue
+        elif what == "give" and users[chosen]:
+            users[chosen] -= 1
+            if not users[chosen] and chosen.state is State.BUSY:
+                chosen.rest()
+            pool.give(chosen)
+        elif what == "die":
+            chosen._become(State.CLOSED)
+        elif what == "grow":
+            chosen.room += 1
+        elif what == "shrink":
+            chosen.room = max(0, chosen.room - 1)
+        gone = closing(pool)
+        assert all(users[connection] == 0 for connection in gone)
+        dropped += gone
+        for connection in gone:
+            del users[connection]
+        assert all(connection.users == count for connection, count in users.items())
+        assert all(users[connection] == 0 for connection in pool._idle)
+        assert len(pool._idle) <= 2
+    assert len(set(map(id, dropped))) == len(dropped)
+
+
 @given(
     st.lists(
         st.one_of(

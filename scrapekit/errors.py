@@ -11,6 +11,7 @@
         Disallowed           robots.txt says no
         RobotsUnreachable    robots.txt could not be read, so nothing may be fetched
         ResolveFailed        the name has no address
+          NameServerFailed     nobody could say whether it has one
         PrivateAddress       a site leads into a private network, or its name points there
         ConnectFailed        TCP: refused, unreachable, reset
         Overtaken            the host asked for a rest before anything was sent
@@ -161,6 +162,12 @@ class ResolveFailed(FetchError):
     """The name has no address."""
 
     phase, label = "resolve", "no address"
+
+
+class NameServerFailed(ResolveFailed):
+    """The name servers failed or did not answer; the name may well have an address."""
+
+    label = "name server"
 
 
 class PrivateAddress(FetchError):

@@ -16,7 +16,7 @@ from scrapekit.http.address import Address
 from scrapekit.http.dialer import Dial, Secure, dial_tcp, interleaved
 from scrapekit.http.limit import Expired, Limit
 from scrapekit.http.proxying import failed, forwarding, handshake
-from scrapekit.http.resolver import Names
+from scrapekit.http.resolver import Names, Resolver
 from scrapekit.http.stream import Stream
 from scrapekit.http.terms import Proxy, Terms, Trust, Way
 from scrapekit.http.tls import TLS
@@ -57,6 +57,8 @@ class Opener:
                         return await self._securing(terms.way.trust, http2=terms.way.http2)(stream, parts.hostname)
                 return stream
         except (Expired, OSError, FetchError) as error:
+            if proxy is None and stage.phase == "connect" and isinstance(self._resolver, Resolver):
+                self._resolver.forget(parts.hostname)  # it may have moved
             raise stage.failure(error) from None
 
     async def _addresses(self, parts: Parts, way: Way) -> tuple[Address, ...]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import curio
 import pytest
 
-from scrapekit.errors import ConfigError, FetchTimeout, ResolveFailed
+from scrapekit.errors import ConfigError, ConnectFailed, FetchTimeout, NameServerFailed, ResolveFailed
 from scrapekit.http.address import Address
-from scrapekit.http.resolver import MAX_ADDRESSES, Resolver, system_addresses
+from scrapekit.http.opening import Opener
+from scrapekit.http.resolver import FAILED_TTL, MAX_ADDRESSES, STALE, Resolver, system_addresses
+from scrapekit.http.terms import Terms
 from scrapekit.testing import VirtualClock
+from scrapekit.url import split
 
 
 class System:
@@ -46,7 +50,8 @@ class Clock:
         return self.now
 
 
-NO_NAME = OSError(-2, "Name or service not known")
+NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+FAILURE = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
 async def settled(resolver):
@@ -117,6 +122,124 @@ def test_fifty_addresses_are_cut_to_a_few_and_doubles_left_out(run):  # N01
     run(main)
 
 
+@pytest.mark.parametrize("many", [MAX_ADDRESSES, 50])
+def test_many_addresses_of_one_family_leave_room_for_the_other(run, many):  # N01, RFC 8305 §4
+    system = System({"a.test": [f"2606:4700::{n:x}" for n in range(many)] + ["44.0.0.1", "44.0.0.2"]})
+
+    async def main():
+        found = await Resolver(getaddrinfo=system).resolve("a.test", 80)
+        assert [address.ip for address in found][-2:] == ["44.0.0.1", "44.0.0.2"]
+        assert len(found) == MAX_ADDRESSES + 2
+
+    run(main)
+
+
+# ---- name servers that fail ----
+
+
+@pytest.mark.parametrize("error", [FAILURE, socket.gaierror(socket.EAI_FAIL, "x"), OSError(24, "Too many open files")])
+def test_N01_that_nobody_can_say_is_another_error_and_remembered_for_less(run, error):
+    system, clock = System({"a.test": error}), Clock()
+    resolver = Resolver(getaddrinfo=system, now=clock, negative_ttl=30.0)
+
+    async def main():
+        for wait in (0.0, FAILED_TTL - 0.1):
+            clock.now = 100.0 + wait
+            with pytest.raises(NameServerFailed, match="a.test: ") as caught:
+                await resolver.resolve("a.test", 80)
+            assert (caught.value.phase, caught.value.reason) == ("resolve", "name server")
+        assert system.asked == ["a.test"]
+        clock.now = 100.0 + FAILED_TTL
+        system.table["a.test"] = ["192.0.2.9"]
+        assert await resolver.resolve("a.test", 80) == (Address("192.0.2.9", 80),)
+
+    run(main)
+
+
+@pytest.mark.parametrize(("later", "known"), [(0.0, True), (STALE - 0.1, True), (STALE, False)])
+def test_what_was_known_is_used_for_a_while_where_the_name_servers_fail(run, later, known):  # RFC 8767
+    system, clock = System({"a.test": ["192.0.2.1"]}), Clock()
+    resolver = Resolver(getaddrinfo=system, now=clock, ttl=300.0)
+
+    async def main():
+        await resolver.resolve("a.test", 80)
+        system.table["a.test"] = FAILURE
+        clock.now = 400.0
+        assert await resolver.resolve("a.test", 80) == (Address("192.0.2.1", 80),)
+        clock.now = 400.0 + later
+        if known:
+            assert await resolver.resolve("a.test", 80) == (Address("192.0.2.1", 80),)
+            assert len(system.asked) == 2 + bool(later)
+        else:
+            with pytest.raises(NameServerFailed):
+                await resolver.resolve("a.test", 80)
+
+    run(main)
+
+
+def test_a_name_that_is_gone_is_not_used_any_more(run):
+    system, clock = System({"a.test": ["192.0.2.1"]}), Clock()
+    resolver = Resolver(getaddrinfo=system, now=clock, ttl=300.0)
+
+    async def main():
+        await resolver.resolve("a.test", 80)
+        for clock.now, system.table["a.test"] in ((400.0, NO_NAME), (430.0, FAILURE)):
+            with pytest.raises(ResolveFailed):
+                await resolver.resolve("a.test", 80)
+
+    run(main)
+
+
+def test_what_was_known_is_used_where_the_name_servers_do_not_answer(run):
+    system, clock = System({"a.test": ["192.0.2.1"]}), Clock()
+    resolver = Resolver(getaddrinfo=system, now=clock, ttl=300.0, timeout=0.02)
+
+    async def main():
+        await resolver.resolve("a.test", 80)
+        system.word.clear()
+        clock.now = 400.0
+        assert await resolver.resolve("a.test", 80) == (Address("192.0.2.1", 80),)
+        system.word.set()
+        await settled(resolver)
+
+    run(main)
+
+
+def test_a_name_at_whose_addresses_nobody_answers_is_looked_up_anew(run):
+    system = System({"a.test": ["192.0.2.1"]})
+    resolver = Resolver({"s.test": "192.0.2.7"}, getaddrinfo=system)
+
+    async def main():
+        await resolver.resolve("a.test", 80)
+        for name in ("a.test", "s.test", "unknown.test", "192.0.2.1"):
+            resolver.forget(name)
+        assert resolver.cached("a.test", 80) is None
+        assert resolver.cached("s.test", 80) == (Address("192.0.2.7", 80),)
+        system.table["a.test"] = ["192.0.2.2"]
+        assert await resolver.resolve("a.test", 80) == (Address("192.0.2.2", 80),)
+
+    run(main)
+
+
+def test_a_refused_connection_makes_a_name_be_looked_up_anew(run):
+    system = System({"a.test": ["127.0.0.1"]})
+
+    async def refuse(addresses):
+        raise ConnectFailed("Connection refused")
+
+    async def main():
+        opener = Opener(Resolver(getaddrinfo=system), dial=refuse)
+        for times in (1, 2):
+            with pytest.raises(ConnectFailed):
+                await opener.open(split("http://a.test/"), Terms())
+            assert len(system.asked) == times
+
+    run(main)
+
+
+# ---- many at once ----
+
+
 def test_one_look_up_serves_all_who_ask_also_when_the_first_gives_up(run):
     system = System(held=True)
     resolver = Resolver(getaddrinfo=system)
@@ -166,6 +289,33 @@ def test_a_look_up_that_timed_out_is_not_started_again_and_its_answer_is_used(ru
         system.word.set()
         await settled(resolver)
         assert resolver.cached("a.test", 80) == (Address("192.0.2.1", 80),)
+
+    run(main)
+
+
+def test_N01_no_name_fails_for_the_slowness_of_others(run):
+    """Its time runs from when its own look-up began, and what is slow lets others pass."""
+    word = threading.Event()
+
+    def system(hostname):
+        if hostname.startswith("slow"):
+            word.wait(10)
+        return ["192.0.2.1"]
+
+    resolver = Resolver(getaddrinfo=system, max_out=2, timeout=0.02, patience=0.1)
+
+    async def main():
+        slow = [await curio.spawn(resolver.resolve, f"slow{n}.test", 80) for n in range(2)]
+        while len(resolver._out) < 2:
+            await curio.sleep(0.001)
+        assert await resolver.resolve("fast.test", 80) == (Address("192.0.2.1", 80),)
+        assert len(resolver._out) == 2
+        for task in slow:
+            with pytest.raises(curio.TaskError) as caught:
+                await task.join()
+            assert isinstance(caught.value.__cause__, FetchTimeout)
+        word.set()
+        await settled(resolver)
 
     run(main)
 

@@ -12,7 +12,7 @@ from typing import Any
 import curio
 import pytest
 
-from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout, ResolveFailed
+from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout, NameServerFailed, ResolveFailed
 from scrapekit.http import Deadlines, Resolver
 from scrapekit.retry import pause_before_retry
 from tests.scenarios.conftest import LATE, Web, deaf, send
@@ -38,9 +38,9 @@ class Names:
         return list(answer() if callable(answer) else answer)
 
 
-@pytest.mark.parametrize("error", [NXDOMAIN, SERVFAIL])
+@pytest.mark.parametrize(("error", "kind"), [(NXDOMAIN, ResolveFailed), (SERVFAIL, NameServerFailed)])
 def test_N01_a_name_without_an_address_is_our_error_and_remembered_briefly(
-    web: Callable[..., Web], error: OSError
+    web: Callable[..., Web], error: OSError, kind: type[FetchError]
 ) -> None:
     good, names = web({}), Names(no_test=error)
 
@@ -52,7 +52,7 @@ def test_N01_a_name_without_an_address_is_our_error_and_remembered_briefly(
         return caught.value
 
     failed = good.talk(main, look_up=names)
-    assert (type(failed), failed.phase, failed.host, failed.sent) == (ResolveFailed, "resolve", "no.test", False)
+    assert (type(failed), failed.phase, failed.host, failed.sent) == (kind, "resolve", "no.test", False)
     assert pause_before_retry(failed, attempt=1, repeatable=False) is not None
     assert names.asked == {"no.test": 1}
     assert good.server.paths() == ["/good"] * 3

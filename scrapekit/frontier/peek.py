@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Final
@@ -37,7 +37,7 @@ def peek(path: Path) -> Peek:
             return Peek(version, {}, Counts())
         notes = read_notes(data, path)
         own = notes.pop(OWN, {})
-        return Peek(version, notes, numbers_of(own, data).counts)
+        return Peek(version, notes, read_numbers(own, data, path).counts)
 
 
 def read_notes(data: Connection, path: Path) -> dict[str, Any]:
@@ -61,10 +61,29 @@ def numbers_text(numbers: Numbers) -> str:
     return json.dumps(told)
 
 
-def numbers_of(noted: dict[str, Any], data: Connection) -> Numbers:
+def read_numbers(noted: Any, data: Connection, path: Path) -> Numbers:
     """What was noted; as to hosts and parents, what is in the tables."""
+    try:
+        whole = _Noted(**noted)
+    except (TypeError, AttributeError) as error:
+        raise damaged(path, error) from error
     (hosts,) = data.execute("SELECT ifnull(max(id), 0) FROM hosts").fetchone()
     (parents,) = data.execute("SELECT ifnull(max(id), 0) FROM parents").fetchone()
-    ended = {outcome: noted.get("ended", {}).get(outcome.value, 0) for outcome in Outcome}
-    counts = Counts(noted.get("seen", 0), hosts, noted.get("pending", 0), ended)
-    return Numbers(noted.get("row", 1), parents + 1, noted.get("items", 0), counts)
+    ended = {outcome: whole.ended.get(outcome.value, 0) for outcome in Outcome}
+    return Numbers(whole.row, parents + 1, whole.items, Counts(whole.seen, hosts, whole.pending, ended))
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """The note by which the frontier knows how far it had counted."""
+
+    seen: int = 0
+    pending: int = 0
+    ended: dict[str, int] = field(default_factory=dict)
+    row: int = 1
+    items: int = 0
+
+    def __post_init__(self) -> None:
+        numbers = [self.seen, self.pending, self.row, self.items, *self.ended.values()]
+        if not all(isinstance(number, int) for number in numbers):
+            raise TypeError("its counters are no numbers")

@@ -38,7 +38,7 @@ from scrapekit.frontier.entry import enter, enter_notes, note_texts, recalled
 from scrapekit.frontier.file import File
 from scrapekit.frontier.hostids import HostIds
 from scrapekit.frontier.hostline import HostLine
-from scrapekit.frontier.peek import OWN, numbers_of, read_notes
+from scrapekit.frontier.peek import OWN, read_notes, read_numbers
 from scrapekit.frontier.schema import Translated
 from scrapekit.frontier.sifted import Sifted
 from scrapekit.frontier.tail import Tail
@@ -206,7 +206,7 @@ class SQLiteFrontier:
         """Read what an earlier process left; the hosts that it had leased come back."""
         with Translated(self._file.path):
             noted = read_notes(self._file.data, self._file.path).get(OWN, {})
-            self._numbers = numbers_of(noted, self._file.data)
+            self._numbers = read_numbers(noted, self._file.data, self._file.path)
         self._hosts, self._tail = HostIds(self._file), Tail(self._file)
         self._known = recalled(self._file)
         self._line = HostLine(self._file, dump, load)

@@ -1,4 +1,4 @@
-"""Where a body goes while it comes: memory as long as all together are within their budget, else a file.
+"""Where a body goes while it comes: memory as long as it is no giant and all are within their budget, else a file.
 
 An ``Intake`` is one body on its way, of whichever version of HTTP: bytes as they were sent go in, their content codings
 are taken off, and what comes out goes to memory or to a sink, all of it under the cap.
@@ -29,6 +29,8 @@ from scrapekit.http.thread import in_thread
 MEMORY: Final = 256 * 1024 * 1024
 #: A body of up to so many bytes stays in memory whatever the budget says: a file costs more than it saves.
 SMALL: Final = 16 * 1024
+#: Beyond so many bytes a body goes to a file whatever the budget says: what looks like a giant is often a bomb.
+LARGE: Final = 8 * 1024 * 1024
 #: So many bytes are gathered for a file before a thread writes them.
 WRITE: Final = 1024 * 1024
 #: How the files of a spool end.
@@ -59,7 +61,7 @@ Into = Callable[[Head], Sink | None]
 
 
 class Spool:
-    """Where bodies go: ``memory`` bytes for all of them, then files in ``folder``, else where temporary files go.
+    """Where bodies go: ``memory`` bytes for all of them, beyond it files in ``folder``, else where temporary files go.
 
     Files of the folder may become the user's own by ``Response.save``; the folder is made when first needed.
     """
@@ -163,7 +165,7 @@ class Intake:
             return
         kept, budget = self._kept, self._spool.budget
         kept.add(piece)
-        if budget.used > budget.size and kept.size > SMALL:
+        if kept.size > SMALL and (budget.used > budget.size or kept.size > LARGE):
             self._away = away = self._spool.file()
             away.take(kept.clear())
 
@@ -233,6 +235,8 @@ def _write(file: BinaryIO, pieces: list[bytes]) -> Exception | None:
         file.writelines(pieces)
     except (OSError, ValueError) as error:  # ValueError: it was closed meanwhile
         return error
+    finally:
+        pieces.clear()  # a thread's job is a circle, which may live for long
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import gzip
 import os
+import tracemalloc
 import zlib
 
 import curio
@@ -15,7 +16,7 @@ from scrapekit.content import Kept, Stored
 from scrapekit.errors import BadResponse, ConnectFailed, FetchError, FetchTimeout, NotStored, TooLarge
 from scrapekit.headers import Headers
 from scrapekit.http import Client, Deadlines, Sizes, Terms
-from scrapekit.http.body import SMALL, WRITE, Intake, Spool
+from scrapekit.http.body import LARGE, SMALL, WRITE, Intake, Spool
 from scrapekit.http.exchange import Head
 from scrapekit.testing import CLOSE, RESET, SILENCE, FakeNetwork, VirtualClock
 
@@ -202,6 +203,12 @@ def test_a_small_body_stays_in_memory_for_all_that(take, folder, size, kind):
     assert (type(content), content.size) == (kind, size)
 
 
+@pytest.mark.parametrize(("size", "kind"), [(LARGE, Kept), (LARGE + 1, Stored)])
+def test_a_giant_goes_to_disk_though_there_is_room(take, folder, size, kind):
+    content = take(Intake(head(), terms(), Spool(folder)), bytes(LARGE // 2), bytes(size - LARGE // 2))
+    assert (type(content), content.size) == (kind, size)
+
+
 def test_many_bodies_that_come_together_hold_no_more_than_the_budget(folder):
     spool = Spool(folder, memory=1_000_000)
     intakes = [Intake(head(), terms(), spool) for _ in range(40)]
@@ -346,6 +353,38 @@ def test_a_body_that_is_cancelled_leaves_nothing(play):
             await task.cancel()
 
     play((OPEN, *(step for piece in MUCH for step in (piece, 0.1))), main)
+
+
+MIB = 1024 * 1024
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
+
+
+@pytest.mark.parametrize("what", ["saved", "bomb saved", "bomb refused"])
+def test_a_huge_body_or_bomb_takes_little_memory(run, folder, what):
+    """Of 96 MiB; the bench has 1 GiB, and the process's own memory."""
+    if what == "saved":
+        steps = (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (96 * MIB), *(bytes(65_536),) * (96 * 16))
+    else:
+        steps = (STREAM + gzip.compress(bytes(96 * MIB)), CLOSE)
+    network, clock = FakeNetwork({"a.test": {"/": steps}}), VirtualClock()
+    to_file, most = what != "bomb refused", (200 if what != "bomb refused" else 32) * MIB
+
+    async def main():
+        async with Client(network.resolver, dial=network.dial, now=clock, spool=Spool(folder)) as client:
+            tracemalloc.start()
+            try:
+                wanted = Terms(Deadlines(), Sizes(most), to_file=to_file)
+                reply = await client.send("GET", "http://a.test/", Headers(), terms=wanted)
+                assert reply.content.size == 96 * MIB
+            except TooLarge:
+                assert not to_file
+            finally:
+                peak = tracemalloc.get_traced_memory()[1]
+                tracemalloc.stop()
+        assert peak < 12 * MIB
+
+    run(main, clock=clock)
+    assert left(folder) == []
 
 
 def test_a_redirect_with_a_body_for_a_file_leaves_none(play):

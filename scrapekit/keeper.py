@@ -239,38 +239,43 @@ class Keeper:
     async def _visit(self) -> None:
         """One round: take what there is, let the frontier work on it, and spread what it answers."""
         try:
-            self._out, self._batch, self._flush_at = self._complete(), Batch(), NEVER
+            batch = self._out = self._complete()
         except ScrapekitError as error:
+            self._tally(self._batch, -1)
             self.error = error
-            return await self._changed.ring()
+        else:
+            await self._round(batch)
+            self._out = None
+        await self._changed.ring()
+
+    async def _round(self, batch: Batch) -> None:
         registry, now = self._registry, self._clock()
         self._visited_at = now
-        self._sync_at = now + SYNC if self._durable and (len(self._out) or self._out.notes) else NEVER
         crowded = self._ask_at <= now and registry.crowd >= self._workbench
         released = registry.release_idle() | (registry.release_sleepers(now) if crowded else {})
         wanted, room = registry.wanted(), self._workbench - len(registry)
-        errand = (self._out, registry.wants(), released, registry.notable(), wanted, room, now)
+        errand = (batch, registry.wants(), released, registry.notable(), wanted, room, now)
         async with curio.disable_cancellation():
             try:
                 answer = await self._call(self._at_the_frontier, *errand)
             except ScrapekitError as error:
-                self._tally(self._out, -1)
-                self._out.take_in(self._batch)
-                self.error, self._batch = error, self._out
+                self._tally(batch, -1)
+                batch.take_in(self._batch)
+                self.error, self._batch = error, batch
             else:
-                self._spread(self._out, answer)
-            self._out = None
+                self._spread(batch, answer)
         if any(host not in registry for host in wanted):
             await self._due(now + HELD)
-        await self._changed.ring()
 
     def _complete(self) -> Batch:
         """The batch as it goes out: counted, with how hosts stand and what is noted of the crawl at this moment."""
-        batch = self._batch
+        batch, full = self._batch, self._uncommitted
         self._tally(batch, 1)
-        if self._uncommitted:
+        if full:
             batch.notes |= self._notes()
             batch.states = self._registry.touched()
+        self._sync_at = self._clock() + SYNC if self._durable and full else NEVER
+        self._batch, self._flush_at = Batch(), NEVER
         return batch
 
     def _tally(self, batch: Batch, sign: int) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 from scrapekit.config import Settings
 from scrapekit.errors import ConfigError, ProxyFailed
 from scrapekit.http import Trust, Way
+from scrapekit.http.extras import need_http2
 from scrapekit.http.trust import context_of
 from scrapekit.proxychoice import ProxyChoice
 from scrapekit.tables import Limits, pattern
@@ -34,8 +35,8 @@ class Ways:
     ``environment`` has the proxies' usual variables, and the credentials that the settings name. ``may_be_private``
     tells whether the connection for a URL may be to a private address; ``now`` gives seconds.
 
-    Raises ConfigError for credentials that are not in the environment, a variable that names no proxy, and files of TLS
-    that cannot be used: asking fails no more then.
+    Raises ConfigError for credentials that are not in the environment, a variable that names no proxy, files of TLS
+    that cannot be used, and HTTP/2 without its library: asking fails no more then.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class Ways:
             try:
                 self._choice.check(limits.proxy)
                 self._check_files(self._trust(limits, settings.root))
+                if limits.http2:
+                    need_http2()
             except ConfigError as error:
                 if error.file is not None:  # the environment's fault
                     raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import pytest
 import trustme
@@ -49,6 +50,20 @@ def test_what_the_host_s_settings_say_is_in_its_way():
     way = rig.of()
     assert (way.proxy, way.http2, way.trust) == (PROXY, True, Trust(verify=False))
     assert rig.of("https://other.test/") == DIRECT
+
+
+def test_http2_without_its_library_is_told_when_the_crawl_is_set_up(monkeypatch, tmp_path):
+    file = tmp_path / "scrapekit.toml"
+    file.write_text('[hosts."site.test"]\nhttp2 = true\n')
+    Ways(load(file), environment={})
+    monkeypatch.setitem(sys.modules, "h2", None)
+    with pytest.raises(ConfigError) as caught:
+        Ways(load(file), environment={})
+    assert str(caught.value) == (
+        f"{file}:2: hosts.\"site.test\".http2: HTTP/2 cannot be spoken: h2 is not installed "
+        "(pip install 'polite-scrapekit[http2]')"
+    )
+    Ways(Settings.make({}), environment={})
 
 
 def test_a_spider_s_own_limits_count_for_it():

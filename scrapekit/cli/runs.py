@@ -28,7 +28,7 @@ def command(context: click.Context) -> int:
     return exits.DONE if context.invoked_subcommand else _list(None, as_json=False)
 
 
-@command.command("list")
+@command.command("list", short_help="List the runs, newest first.")
 @click.argument("spider", metavar="[SPIDER]", required=False)
 @_json
 @verbose
@@ -45,7 +45,7 @@ def list_(spider: str | None, as_json: bool) -> int:
     return _list(spider, as_json=as_json)
 
 
-@command.command()
+@command.command(short_help="Show all that is known of a run.")
 @_run
 @_json
 @verbose
@@ -64,7 +64,7 @@ def show(run: str, as_json: bool) -> int:
     return exits.DONE
 
 
-@command.command()
+@command.command(short_help="Write a run's items again, in any format.")
 @_run
 @click.option(
     "-o", "--output", "target", required=True, metavar="FILE", help="Where to; by its ending, or - for standard output."

@@ -29,7 +29,7 @@ _STATES: Final = ("finished", "stopped", "killed", "damaged", "any")
 _SHOWN: Final = 10
 
 
-@click.command()
+@click.command(short_help="Put a run's failed requests back.")
 @click.argument("run", metavar="RUN")
 @click.option("--status", "statuses", multiple=True, metavar="CODE", help="Those with this status: 503, 5xx.")
 @click.option("--reason", "reasons", multiple=True, metavar="TEXT", help='Those that failed by this: "timeout".')
@@ -55,7 +55,7 @@ def retry(run: str, statuses: tuple[str, ...], reasons: tuple[str, ...], callbac
     return exits.DONE
 
 
-@click.command()
+@click.command(short_help="Delete runs.")
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep the newest N of each spider.")
 @click.option("--older-than", callback=duration, metavar="TIME", help="Those that ended so long ago, such as 30d.")
 @click.option(

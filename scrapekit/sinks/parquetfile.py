@@ -13,6 +13,7 @@ objects. Where values do not go together the column is text: of a value that is 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -29,6 +30,8 @@ from scrapekit.sinks.tail import Tail, failure, short
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+log = logging.getLogger("scrapekit.crawl")
 
 #: So much JSON is read at once, in bytes; as objects it takes ten times as much.
 _STEP: Final = 1024**2
@@ -139,6 +142,8 @@ class ParquetSink:
         import pyarrow as pa
 
         try:
+            if self._rows > _GROUP_ROWS:
+                log.info("making %s of %s items", self._path.name, f"{self._rows:,}")
             columns = Columns()
             for rows in self._groups():
                 columns.see(rows)

@@ -43,6 +43,8 @@ def account_text(account: Account) -> Text:
     stats = account.stats
     if account.state in {State.RUNNING, State.KILLED}:
         stats.end = account.state.value
+    elif account.state is State.STOPPED:
+        stats.end = account.why
     blocks = [
         [_fact("run", account.id, "bold"), *_life(account)],
         [summary(account.spider, stats)],

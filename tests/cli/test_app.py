@@ -22,6 +22,7 @@ def test_help_lists_every_command(scrapekit):
 
 
 INNER = [["new", "project"], ["new", "spider"], ["identity", "new"]]
+INNER += [["runs", name] for name in ("list", "show", "export", "retry", "prune")]
 
 
 @pytest.mark.parametrize("argv", [[name] for name in COMMANDS] + INNER, ids=" ".join)

@@ -99,7 +99,7 @@ auth = {{ scheme = "basic", username = "me", password = {{ file = "../outside/pa
 
     def scrapekit(*words: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-X", "dev", "-W", "ignore", "-m", "scrapekit", *words],
+            [sys.executable, "-m", "scrapekit", *words],
             cwd=project,
             env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin", "HOME": str(project), "MEMBERS_TOKEN": TOKEN},
             stdin=subprocess.DEVNULL,

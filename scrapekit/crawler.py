@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -12,11 +13,14 @@ from scrapekit.config import Settings, find_project, load
 from scrapekit.errors import ConfigError
 from scrapekit.execution import Crawl, Network
 from scrapekit.files import Export
+from scrapekit.former import newest
 from scrapekit.resume import to_resume
 from scrapekit.scheduler import Bounds
 from scrapekit.sinks import STDOUT, ListSink, RunFolder, Sink, check_targets
 from scrapekit.spider import Spider
 from scrapekit.stats import Stats
+
+log = logging.getLogger("scrapekit.crawl")
 
 
 @overload
@@ -43,6 +47,7 @@ async def crawl_async(
     ``arguments``: for the spider's ``__init__``, where a class is given. ``output``: files or sinks for the items, with
     ``overwrite`` or ``append``. ``keep``: whether the run has a folder of its own below ``.scrapekit/runs``; by default
     it has, but on a fake ``network``. ``resume``: take up the newest run with work left, or the one of that id.
+    ``since_last``: ask only for what has changed since the newest run that ended in good order.
     ``max_pages``, ``max_items``, ``max_time``, ``max_failures``, ``fail_fast``: see Bounds. Settings are those of the
     nearest scrapekit.toml by default.
 
@@ -68,6 +73,7 @@ def prepare_crawl(
     append: bool = False,
     keep: bool | None = None,
     resume: bool | str = False,
+    since_last: bool = False,
     network: Network | None = None,
     clock: Callable[[], float] | None = None,
     extra_sinks: Sequence[Sink] = (),
@@ -87,6 +93,9 @@ def prepare_crawl(
     if left is None:
         check_targets(files, overwrite=overwrite, append=append)
     wants_folder = keep if keep is not None else network is None
+    since = _former(home, made.name) if since_last and left is None and wants_folder else None
+    if left is not None and since_last and not left.peek.notes.get("former"):
+        log.warning("run %s was begun without --since-last, and goes on so", left.run.id)
     run = left.run if left else RunFolder.create(home, made.name) if wants_folder else None
     return Crawl(
         made,
@@ -95,11 +104,22 @@ def prepare_crawl(
         exports=[Export(_placed(file), overwrite=overwrite, append=append) for file in files],
         sinks=[*(target for target in targets if not isinstance(target, (str, Path))), *extra_sinks],
         run=run,
-        facts={"arguments": _storable(given)},
+        since=since,
+        facts={"arguments": _storable(given), **({"former": since.id} if since else {})},
         clock=clock,
         network=network,
         random=random,
     )
+
+
+def _former(root: Path, spider: str) -> RunFolder | None:
+    """The run to go by, said."""
+    found = newest(root, spider)
+    if found is None:
+        log.warning("no run of %s has ended in good order, so this is an ordinary crawl", spider)
+    else:
+        log.info("asking for what has changed since run %s", found.id)
+    return found
 
 
 def _storable(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,8 +65,9 @@ class Crawl:
     """One execution of a spider.
 
     ``exports`` and ``sinks`` get the items besides the run's own record in ``run``, if there is one; one that was left
-    is taken up. ``facts`` are noted of it (what the spider was called by, its arguments). ``clock`` gives seconds since
-    the epoch; ``network`` replaces the real one, ``random`` what jitter is drawn from. ``run()`` may be awaited once.
+    is taken up. ``since`` is the run that a new one asks what has changed since. ``facts`` are noted of it (what the
+    spider was called by, its arguments). ``clock`` gives seconds since the epoch; ``network`` replaces the real one,
+    ``random`` what jitter is drawn from. ``run()`` may be awaited once.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Crawl:
         exports: Sequence[Export] = (),
         sinks: Sequence[Sink] = (),
         run: RunFolder | None = None,
+        since: RunFolder | None = None,
         facts: Mapping[str, Any] = _NO_FACTS,
         clock: Callable[[], float] | None = None,
         network: Network | None = None,
@@ -85,7 +87,7 @@ class Crawl:
     ) -> None:
         self.spider, self.settings, self.stats = spider, settings, Stats()
         self._bounds = bounds or Bounds(max_failures=settings.crawl.max_failures)
-        self._run, self._facts, self._files = run, facts, Files(run, exports, sinks)
+        self._run, self._since, self._facts, self._files = run, since, facts, Files(run, exports, sinks)
         self._limits: dict[str, Limits] = {}
         self._clock = clock or steady_clock()
         self._resolver: Names = network.resolver if network else Resolver(settings.resolve)
@@ -119,6 +121,7 @@ class Crawl:
                 return await curio.run_in_executor(executor, function, *arguments)
 
             past = self._take_up()
+            await in_its_thread(self._files.open_former, self._since)
             scheduler = self._scheduler = self._compose(in_its_thread if self._run else call_here, past)
             follower = await curio.spawn(follow, self.settings, self._take_over)
             try:
@@ -205,6 +208,8 @@ class Crawl:
             stats=stats,
             limits_for=self._limits_for,
             clock=clock,
+            former=files.former,
+            archives=self._run is not None,
         )
         fetcher = Fetcher(
             self._client,

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from scrapekit.config import Settings
 from scrapekit.errors import SinkError
+from scrapekit.former import Former
 from scrapekit.frontier import Batch, Frontier, MemoryFrontier, SQLiteFrontier
 from scrapekit.hostbook import HostBook
 from scrapekit.hostlocks import HostLocks
@@ -65,6 +66,7 @@ class Files:
         self.notes: dict[str, Any] = {}
         self.ledger: Ledger | None = None
         self.book: HostBook | None = None
+        self.former: Former | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -98,6 +100,16 @@ class Files:
             self._open.callback(locks.close)
             self.book = HostBook(self._run.home, locks, self._run.id)
             self._open.callback(self.book.close)
+
+    def open_former(self, since: RunFolder | None) -> None:
+        """Read the run that an incremental crawl goes by; one that is taken up goes by the same as before."""
+        if self._run is None:
+            return
+        if self.notes:
+            since = self._run.beside(self.notes["former"]) if self.notes.get("former") else None
+        if since is not None:
+            self.former = Former.open(since, self._run)
+            self._open.callback(self.former.close)
 
     def write(self, batch: Batch, *, sync: bool) -> dict[str, Any]:
         """Write a batch's items to every sink, or to none; gives the positions to be noted. Raises SinkError."""

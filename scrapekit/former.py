@@ -26,7 +26,6 @@ from scrapekit.formerpages import (
     Ending,
     FormerPages,
     Page,
-    begun,
     build,
     callback_of,
     first_of,
@@ -68,31 +67,18 @@ class Former:
 
     @classmethod
     def open(cls, run: RunFolder, work: RunFolder, archived: Archive = archived) -> Self:
-        """Read ``run`` into the folder of the new one, ``work``: seconds for each hundred thousand pages.
+        """Read ``run`` into the folder of the new one, ``work``, unless that was done before it was interrupted.
 
         Raises ConfigError where it cannot be read, SinkError where nothing can be written.
         """
-        try:
-            build(run, work.path, archived)
-        except SinkError as error:
-            if Path(error.file).parent == work.path:
-                raise
-            raise _unreadable(run, error) from error
-        return cls(run, FormerPages(work.path), archived)
-
-    @classmethod
-    def resume(cls, work: RunFolder, archived: Archive = archived) -> Self | None:
-        """The former run of an incremental one that was interrupted; None if it was an ordinary one.
-
-        Raises ConfigError and SinkError as ``open``.
-        """
-        interrupted = begun(work.path)
-        if interrupted is not None:
-            return cls.open(RunFolder(work.path.parent / interrupted), work, archived)
         if not (work.path / FILE_NAME).exists():
-            return None
-        pages = FormerPages(work.path)
-        return cls(RunFolder(work.path.parent / pages.run), pages, archived)
+            try:
+                build(run, work.path, archived)
+            except SinkError as error:
+                if Path(error.file).parent == work.path:
+                    raise
+                raise _unreadable(run, error) from error
+        return cls(run, FormerPages(work.path), archived)
 
     def __repr__(self) -> str:
         return f"<Former {self._run.id}>"
@@ -174,7 +160,7 @@ class Former:
         if not page.length:
             return []
         try:
-            with (self._run.path.parent / page.run / "items.jsonl").open("rb") as file:
+            with self._run.beside(page.run).items.open("rb") as file:
                 file.seek(page.start)
                 text = file.read(page.length).decode()
         except (OSError, ValueError):

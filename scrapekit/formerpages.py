@@ -2,7 +2,7 @@
 
 It is built of the former run's archive, and of that run's own table for what it found unchanged: so what is known of a
 page outlives any number of runs in which nothing happened to it. Building takes little memory however many pages there
-are, and is done in a file of another name until it is whole; that name holds which run it is of.
+are, and is done in a file of another name until it is whole.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ _NOTHING: Final = Validators()
 
 #: ``start`` and ``length`` are where the page's items stand in the ``items.jsonl`` of ``run``, in bytes; NULL: unknown.
 _TABLES: Final = """
-CREATE TABLE former (run TEXT NOT NULL);
 CREATE TABLE pages (
     fingerprint BLOB NOT NULL, callback TEXT NOT NULL, etag TEXT NOT NULL, modified TEXT NOT NULL, digest BLOB NOT NULL,
     run TEXT NOT NULL, start INTEGER, length INTEGER
@@ -83,12 +82,11 @@ class FormerPages:
         self.path = folder / FILE_NAME
         try:
             self._data = _opened(self.path)
-            (self.run,) = self._data.execute("SELECT run FROM former").fetchone()
-        except (sqlite3.Error, TypeError) as error:
+        except sqlite3.Error as error:
             raise _damaged(self.path, error) from error
 
     def __repr__(self) -> str:
-        return f"<FormerPages of {self.run}>"
+        return f"<FormerPages {self.path}>"
 
     def find(self, request: Request) -> Page | None:
         """What the former run knew of a request's page; of one that it fetched more than once, the last."""
@@ -118,14 +116,13 @@ def callback_of(request: Request) -> str:
 
 def build(former: RunFolder, folder: Path, archived: Callable[[Path], Iterable[Ending]]) -> None:
     """Make the table of ``former`` in a new run's folder. Raises SinkError where either cannot be read or written."""
-    part = folder / f"former-{former.id}.part"
+    part = folder / f"{FILE_NAME}.part"
     try:
         part.unlink(missing_ok=True)
         with closing(sqlite3.connect(part, isolation_level=None)) as data:
             # What is half done is begun anew, so nothing need be safe before the end.
             data.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_TABLES}")
             data.execute("BEGIN")
-            data.execute("INSERT INTO former VALUES (?)", (former.id,))
             with closing(_Older(former)) as older, closing(_Lines(former.items)) as lines:
                 insert = f"INSERT INTO pages VALUES ({', '.join('?' * 8)})"
                 data.executemany(insert, _rows(former, archived(former.frontier), older, lines))
@@ -135,13 +132,6 @@ def build(former: RunFolder, folder: Path, archived: Callable[[Path], Iterable[E
         part.replace(folder / FILE_NAME)
     except (sqlite3.Error, OSError) as error:
         raise SinkError(f"cannot be written: {error}", file=part) from error
-
-
-def begun(folder: Path) -> str | None:
-    """The id of the run whose table was being made in a folder when that was interrupted."""
-    for part in folder.glob("former-*.part"):
-        return part.stem.removeprefix("former-")
-    return None
 
 
 def _rows(former: RunFolder, endings: Iterable[Ending], older: _Older, lines: _Lines) -> Iterator[tuple[Any, ...]]:

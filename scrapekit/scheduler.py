@@ -57,8 +57,8 @@ class Scheduler:
     """Runs a crawl from its first request to its last outcome.
 
     ``resolve`` looks a URL's name up and never raises; ``max_wait`` is how long, in seconds, nothing may be open before
-    the crawl ends with work left. ``starts`` is whether ``start()`` has first requests to tell. Bounds are those of this
-    execution, whatever the run had counted before.
+    the crawl ends with work left. ``starts`` is whether ``start()`` has first requests to tell. Bounds are those of
+    this execution, whatever the run had counted before.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Scheduler:
                 await self._aside(group, self._give_up, refused.row, refused.error)
             else:
                 log.info("%s %s: %s", refused.outcome.value, refused.row.request.url, refused.reason)
-                await self._hand_over(Ended(refused.row, refused.outcome, refused.reason), Harvest())
+                await self._hand_over(refused.row, refused.outcome, refused.reason, Harvest())
         while registry.unresolved:
             await self._aside(group, self._look_up, *registry.unresolved.popleft())
 
@@ -315,7 +315,7 @@ class Scheduler:
             self._record.refused(refused, self._clock())
             await self._skip(turn, (refused.outcome, refused.reason))
         else:
-            await self._conclude(turn.row, await self._send(turn, request))
+            await self._conclude(turn.row, await self._send(turn, self._pages.conditional(turn.row, request)))
 
     async def _skip(self, turn: Turn, end: Refusal) -> None:
         """Give a turn back unused; its row ends all the same."""
@@ -323,7 +323,7 @@ class Scheduler:
         self._stop_connecting(turn)
         failed = end[0] is Outcome.FAILED
         harvest = await self._pages.failed(turn.row.request, CallbackError(end[1])) if failed else Harvest()
-        await self._hand_over(Ended(turn.row, *end), harvest)
+        await self._hand_over(turn.row, *end, harvest)
 
     async def _send(self, turn: Turn, request: Request) -> Result:
         async def on_sent() -> None:
@@ -360,8 +360,7 @@ class Scheduler:
         elif result.response is not None:
             self._pages_done += 1
             harvest = await self._pages.harvest(row, result.response)
-            outcome, reason = (Outcome.FAILED, "callback") if harvest.error else (Outcome.FETCHED, "")
-            await self._hand_over(Ended(row, outcome, reason), harvest)
+            await self._hand_over(row, *harvest.outcome, harvest)
         else:
             assert result.error is not None
             await self._give_up(row, result.error)
@@ -377,20 +376,21 @@ class Scheduler:
         else:
             self._stats.redirects += 1
             if (refusal := self._pages.refusal(target.request, target.host)) is not None:
-                await self._hand_over(Ended(row, *refusal), Harvest())
+                await self._hand_over(row, *refusal, Harvest())
                 return
         await self._keeper.put_back(result.put_back)
 
     async def _give_up(self, row: Row, error: FetchError) -> None:
         harvest = await self._pages.failed(row.request, error)
         log.info("failed %s: %s", row.request.url, error)
-        await self._hand_over(Ended(row, Outcome.FAILED, error.reason), harvest)
+        await self._hand_over(row, Outcome.FAILED, error.reason, harvest)
 
-    async def _hand_over(self, ended: Ended, harvest: Harvest) -> None:
-        if ended.row.request.parent is None:
+    async def _hand_over(self, row: Row, outcome: Outcome, reason: str, harvest: Harvest) -> None:
+        if row.request.parent is None:
             self._stats.starts += 1
-            self._stats.starts_failed += ended.outcome is Outcome.FAILED
+            self._stats.starts_failed += outcome is Outcome.FAILED
         self._record.left_out(harvest.found, self._clock())
+        ended = Ended(row, outcome, reason, harvest.validators, len(harvest.items))
         await self._keeper.ended(ended, harvest.found, harvest.items, harvest.rejected)
         if self._bounds.fail_fast and (harvest.error or harvest.rejected):
             await self.stop("fail-fast")

@@ -88,6 +88,10 @@ class RunFolder:
         name = self.id[len("20261123-101502-") :]
         return name == _plain(spider) or re.sub(r"-\d+$", "", name) == _plain(spider)
 
+    def beside(self, id_: str) -> RunFolder:
+        """Another run of the same project, which may be gone."""
+        return RunFolder(self.path.with_name(id_))
+
     @property
     def home(self) -> Path:
         """The project's ``.scrapekit``, in which the runs stand."""

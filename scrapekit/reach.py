@@ -32,20 +32,23 @@ class Leave(Protocol):
 
 
 class Reach:
-    """What one crawl may reach. ``static`` gives a name's address in ``[resolve]``, by name and port."""
+    """What one crawl may reach. ``static`` gives a name's address in ``[resolve]``, by name and port.
+
+    ``started`` are the private hosts that start requests asked for; a run that is taken up is given them again.
+    """
 
     def __init__(self, *, limits_for: Callable[[str], Leave], static: Callable[[str, int], Address | None]) -> None:
         self._limits_for, self._static = limits_for, static
-        self._started: set[str] = set()
+        self.started: set[str] = set()
         self._spelt: dict[str, bool] = {}
 
     def __repr__(self) -> str:
-        return f"<Reach {len(self._started)} private hosts asked for>"
+        return f"<Reach {len(self.started)} private hosts asked for>"
 
     def start(self, host: str) -> None:
         """A start request asks for this host."""
         if self._is_spelt(host):
-            self._started.add(host)
+            self.started.add(host)
 
     def refuses(self, host: str, source: str | None) -> bool:
         """Whether a page at the URL ``source`` may not lead to a host; None is for a start request, which nothing did.
@@ -75,7 +78,7 @@ class Reach:
         )
 
     def _is_open(self, host: str) -> bool:
-        return host in self._started or self._limits_for(host).allow_private or bool(self._named(host))
+        return host in self.started or self._limits_for(host).allow_private or bool(self._named(host))
 
     def _is_private(self, host: str) -> bool:
         return self._is_spelt(host) or any(is_private(address.ip) for address in self._named(host))

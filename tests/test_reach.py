@@ -74,6 +74,7 @@ def test_a_private_host_is_open_once_a_start_request_named_its_address():
         mine.start(host)
     assert not mine.refuses("10.0.0.1:8080", "http://site.example/")
     assert mine.refuses("10.0.0.1", "http://site.example/")  # another port is another host
+    assert mine.started == {"10.0.0.1:8080"}
     assert mine.refuses("10.0.0.2:8080", "http://site.example/")
     assert not mine.may_be_private("http://site.example/")  # a name, wherever it points
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -114,13 +115,17 @@ def _wanted(statuses: tuple[str, ...], reasons: tuple[str, ...], callback_errors
 
 
 def _reopen(folder: RunFolder, wanted: Callable[[str], bool]) -> int:
+    """Put them back, and let the statistics forget by what they had failed."""
     from scrapekit.frontier import SQLiteFrontier
+    from scrapekit.history import look
 
     with folder.take():
+        stats = look(folder).stats
+        told = {key: times for key, times in stats.reasons.items() if key[0] != "failed" or not wanted(key[1])}
         # No host's state is read or written here.
         frontier = SQLiteFrontier(folder.frontier, dump=json.dumps, load=json.loads)
         try:
-            return frontier.reopen(wanted)
+            return frontier.reopen(wanted, {"stats": replace(stats, reasons=Counter(told)).to_dict()})
         finally:
             frontier.close()
 

@@ -175,8 +175,8 @@ class SQLiteFrontier:
         for host in states:
             del self._leases[host]
 
-    def reopen(self, wanted: Callable[[str], bool]) -> int:
-        """Put failed requests back."""
+    def reopen(self, wanted: Callable[[str], bool], notes: Mapping[str, Any] | None = None) -> int:
+        """Put failed requests back; ``notes`` are noted with it, for what was told of the failures holds no more."""
         texts = self._file.ask("SELECT json_group_array(DISTINCT reason) FROM failed")
         reasons = [text for text in texts if wanted(json.loads(text))]
         leased = {one.id: one for one in self._leases.values()}
@@ -188,7 +188,7 @@ class SQLiteFrontier:
             self._line.more_wait({host: n for host, n in added.items() if host not in leased})
             changes.numbers.counts.pending += sum(added.values())
             changes.numbers.counts.ended[Outcome.FAILED] -= sum(added.values())
-            enter_notes(self._file, {}, changes)
+            enter_notes(self._file, notes or {}, changes)
         for host in added.keys() & leased.keys():
             leased[host].waiting += added[host]
         self._take_over(changes, {}, sync=False)

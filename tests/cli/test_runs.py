@@ -312,6 +312,9 @@ def test_failed_requests_are_put_back_as_asked(options, count, scrapekit, folder
     row = table(scrapekit("runs").out)[0]
     assert row["waiting"] == str(count or 0)
     assert row["state"] == ("stopped: requests were put back" if count else "finished")
+    told = json.loads(scrapekit("runs", "show", "last", "--json").out)["stats"]
+    assert told["failed"] == len(FAILED) - (count or 0)
+    assert sum(told["reasons"].values()) == told["failed"], "none is told that waits again"
 
 
 def test_a_run_without_failures_has_none_to_put_back(scrapekit, folder):

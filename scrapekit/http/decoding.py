@@ -27,6 +27,9 @@ _ZSTD_WINDOW: Final = 8 * 1024 * 1024
 #: Input that zstd gets at once: four bytes of it can stand for a block of 128 KiB, so this is at most 8 MiB out.
 _ZSTD_STEP: Final = 256
 
+#: A frame's header has at most so many bytes, its magic number among them (RFC 8878 §3.1.1).
+_ZSTD_HEAD: Final = 18
+
 _FAULTS: Final = (zlib.error, brotli.error, zstandard.ZstdError)
 
 
@@ -173,12 +176,14 @@ class _Deflate:
 
 
 class _Brotli:
-    """br (RFC 7932)."""
+    """br (RFC 7932); rubbish after the stream is an error, for the engine notices it where it came in the same read."""
 
     def __init__(self) -> None:
         self._engine: Any = brotli.Decompressor()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        if data and self._engine.is_finished():
+            raise brotli.error("bytes after the end of the stream")
         while not self._engine.is_finished():
             piece = self._engine.process(data, output_buffer_limit=PIECE)
             if piece:
@@ -198,19 +203,30 @@ class _Zstd:
         self._context = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
         self._engine: Any = None
         self._begun = False
+        self._head = b""  # the frame's header, and perhaps more
+        self._size = 0  # of the frame's content so far
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         for start in range(0, len(data), _ZSTD_STEP):
             step = data[start : start + _ZSTD_STEP]
             while step:
                 if self._engine is None:
-                    self._begun, self._engine = True, self._context.decompressobj()
+                    self._begun, self._engine, self._head, self._size = True, self._context.decompressobj(), b"", 0
+                if len(self._head) < _ZSTD_HEAD:
+                    self._head += step[:_ZSTD_HEAD]
                 piece = self._engine.decompress(step)
                 if piece:
+                    self._size += len(piece)
                     yield piece
                 step = b""
                 if self._engine.eof:
+                    self._check_size()
                     step, self._engine = self._engine.unused_data, None
+
+    def _check_size(self) -> None:
+        # The engine does it only where the whole frame came at once.
+        if zstandard.frame_content_size(self._head) not in (-1, self._size):
+            raise zstandard.ZstdError("the frame is not as long as it says")
 
     def finish(self) -> bool:
         return self._begun and self._engine is None

@@ -10,6 +10,8 @@ import zlib
 from functools import lru_cache
 from typing import Any, Final
 
+import brotli
+
 from tests.scenarios.server import CLOSE, GOOD, RESET, SILENCE, Forever, answer
 
 HEAD: Final = b"HTTP/1.1 200 OK\r\n"
@@ -198,6 +200,8 @@ E: Final[dict[str, Any]] = {
     "/E07/raw": answer(deflated(-15), 200, "Content-Encoding: deflate"),
     "/E08": answer(gzip.compress(b"go", mtime=0) + gzip.compress(b"od", mtime=0), 200, GZIP),
     "/E08/garbage": answer(PACKED + b"\0\0\0 garbage", 200, GZIP),
+    "/E08/br": answer(brotli.compress(b"good") + b"garbage", 200, "Content-Encoding: br"),
+    "/E06/zstd": answer(b"(\xb5/\xfd\x20\x40\x01\x00\x00", 200, "Content-Encoding: zstd"),
     "/E09/foo": answer(b"good", 200, "Content-Encoding: foo"),
     "/E09/identity": answer(b"good", 200, "Content-Encoding: identity"),
     "/E09/utf-8": answer(b"good", 200, "Content-Encoding: UTF-8"),

@@ -66,7 +66,7 @@ class Server:
 
     def __init__(self, plays: Mapping[str, Play], *, context: ssl.SSLContext | None = None) -> None:
         self.plays, self.context = dict(plays), context
-        self.connections = self.sent = 0
+        self.connections = self.sent = self.played = 0
         self.asked: list[Asked] = []
         self.unfinished: list[bytes] = []  # what came and was no whole request
         self._times: dict[str, int] = {}
@@ -80,6 +80,11 @@ class Server:
     def paths(self) -> list[str]:
         """The targets that were asked for, in order."""
         return [asked.target for asked in self.asked]
+
+    @property
+    def playing(self) -> bool:
+        """Whether an answer is not all sent yet."""
+        return self.played < len(self.asked)
 
     def on(self, path: str) -> list[int]:
         """The connections on which a path was asked for, in order."""
@@ -147,7 +152,11 @@ class Server:
             method, target, _ = first.split(" ")
             asked = Asked(number, method, target, headers, inbox[:length])
             inbox = inbox[length:]
-            self._play(sock, self._answer(asked))
+            try:
+                self._play(sock, self._answer(asked))
+            finally:
+                with self._lock:
+                    self.played += 1
 
     def _answer(self, asked: Asked) -> Play:
         with self._lock:

@@ -44,7 +44,7 @@ def test_E05_a_packed_file_stays_as_it_is_but_for_a_sitemap(codings: Any) -> Non
     ]
 
 
-@pytest.mark.parametrize("path", ["/E06", "/E06/early"])
+@pytest.mark.parametrize("path", ["/E06", "/E06/early", "/E06/zstd"])
 def test_E06_a_packed_body_that_is_cut_short_is_an_error(codings: Any, path: str) -> None:
     codings.fails(path, BadResponse, "decode")
 
@@ -57,6 +57,10 @@ def test_E07_both_kinds_of_deflate_are_read(codings: Any, path: str) -> None:
 @pytest.mark.parametrize("path", ["/E08", "/E08/garbage"])
 def test_E08_several_gzip_members_are_one_body_and_rubbish_behind_is_left(codings: Any, path: str) -> None:
     codings.answers(path, kept=True)
+
+
+def test_E08_behind_br_it_is_an_error_wherever_it_is_cut(codings: Any) -> None:
+    codings.fails("/E08/br", BadResponse, "decode")
 
 
 def test_E09_an_unknown_coding_is_an_error_and_what_is_none_changes_nothing(codings: Any) -> None:

@@ -171,10 +171,13 @@ class Former:
 def newest(root: Path, spider: str) -> RunFolder | None:
     """The newest run of a spider that ended in good order and can be compared with: a finished one, if there is any.
 
-    Else the newest that stopped at a bound that was set.
+    Else the newest that stopped at a bound that was set. Raises ConfigError where a newer one is damaged: what that
+    knew would be taken for new.
     """
     stopped: RunFolder | None = None
     for account in accounts(root, spider):
+        if account.state is State.DAMAGED:
+            raise _unreadable(account.folder, account.why)
         if account.kept and account.state is State.FINISHED:
             return account.folder
         if stopped is None and account.kept and _stopped_well(account):
@@ -225,6 +228,6 @@ def _stopped_well(account: Account) -> bool:
     return account.state is State.STOPPED and account.why in _WISHED
 
 
-def _unreadable(run: RunFolder, error: SinkError) -> ConfigError:
-    hint = "crawl without --since-last, or remove that run: scrapekit runs prune"
-    return ConfigError(f"the former run {run.id} cannot be read: {error}", hint=hint)
+def _unreadable(run: RunFolder, why: object) -> ConfigError:
+    hint = "crawl without --since-last, or remove the run's folder"
+    return ConfigError(f"the former run {run.id} cannot be read: {why}", hint=hint)

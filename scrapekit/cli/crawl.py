@@ -42,6 +42,7 @@ _COUNT = click.IntRange(min=0)
 @click.option(
     "--run", "run", metavar="RUN", help="With --resume: the run to go on with, by its id; see scrapekit runs."
 )
+@click.option("--since-last", is_flag=True, help="Ask only for what has changed since the spider's last good run.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--append", is_flag=True, help="Add to files that exist.")
 @quiet
@@ -81,10 +82,13 @@ def command(
     settings = read_settings(sets)
     console = open_console()
     resume, run, overwrite, append = (wished.pop(name) for name in ("resume", "run", "overwrite", "append"))
+    since_last = wished.pop("since_last")
     if run and not resume:
         raise ConfigError("--run says which run to go on with", hint="add --resume")
     bounds = Bounds(max_failures=settings.crawl.max_failures, **wished)
-    wish = Wish(name, targets or _default_targets(resume), overwrite, append, bounds, shell.verbosity)
+    wish = Wish(
+        name, targets or _default_targets(resume), overwrite, append, bounds, shell.verbosity, since_last=since_last
+    )
     # The log is heard before the spider is imported, which may have something to say.
     live = console.is_interactive and not wish.to_terminal
     with logging_to(console, verbosity=shell.verbosity, live=live):

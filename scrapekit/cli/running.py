@@ -53,6 +53,7 @@ class Wish:
     verbosity: int = 0
     arguments: Mapping[str, str] = field(default_factory=dict)
     resume: str = ""
+    since_last: bool = False
 
     @property
     def to_terminal(self) -> bool:
@@ -129,6 +130,7 @@ async def watched(
         overwrite=wish.overwrite,
         append=wish.append,
         resume=wish.resume,
+        since_last=wish.since_last,
         root=root,
         bounds=wish.bounds,
     )

@@ -33,16 +33,16 @@ Fields = Sequence[tuple[bytes, bytes]]
 class Answer:
     """What comes back on a stream.
 
-    ``fault`` says why it will never be complete; it is ``unprocessed`` if the peer has told that the request was not
-    looked at (RFC 9113 §8.7). ``owed`` are bytes that came and were not yet given back to the window; ``news`` counts
-    what was told here, ``number`` is the stream's, 0 until there is one.
+    ``ended`` says that all has come, ``fault`` why it never will; it is ``unprocessed`` if the peer has told that the
+    request was not looked at (RFC 9113 §8.7). ``owed`` are bytes that came and were not yet given back to the window;
+    ``news`` counts what was told here, ``number`` is the stream's, 0 until there is one.
     """
 
     __slots__ = (
         "_body",
         "_interim",
         "_read",
-        "done",
+        "ended",
         "fault",
         "head",
         "method",
@@ -58,7 +58,7 @@ class Answer:
     def __init__(self, method: str, sizes: Sizes) -> None:
         self.method, self.sizes = method, sizes
         self.head: Head | None = None
-        self.done = self.unprocessed = False
+        self.ended = self.unprocessed = False
         self.fault: FetchError | None = None
         self.number = self.news = 0
         self.received = 0  # bytes of its frames
@@ -71,13 +71,18 @@ class Answer:
     def __repr__(self) -> str:
         status = self.head.status if self.head else "no head"
         return (
-            f"<Answer {self.number} {self.method} {status}, {self.size} bytes of body{', done' if self.done else ''}>"
+            f"<Answer {self.number} {self.method} {status}, {self.size} bytes of body{', done' if self.ended else ''}>"
         )
 
     @property
     def phase(self) -> str:
         """What is being received: head or body."""
         return "body" if self.head else "head"
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, and all of it was taken: what comes while nobody looks is not lost."""
+        return self.ended and not self._body
 
     @property
     def reusable(self) -> bool:
@@ -131,11 +136,11 @@ class Answer:
             raise BadResponse("ended without an answer", phase="head")
         if self._has_body and self.head.length is not None and self.size < self.head.length:
             raise BadResponse(f"{self.size} of {self.head.length} bytes, then the end", phase="body")
-        self.done = True
+        self.ended = True
 
     def fail(self, error: FetchError, *, unprocessed: bool = False) -> None:
         """It will never be complete; the first reason stands."""
-        if self.fault is None and not self.done:
+        if self.fault is None and not self.ended:
             self.fault, self.unprocessed = error, unprocessed
             self.news += 1
 

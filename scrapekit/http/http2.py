@@ -142,7 +142,7 @@ class Http2:
 
     def send(self, answer: Answer, data: bytes, *, last: bool) -> int:
         """Send of a body what the peer has room for, and say how many bytes that was; none once it has answered."""
-        if self.over or answer.done or answer.fault is not None:
+        if self.over or answer.ended or answer.fault is not None:
             return 0
         window = self._h2.local_flow_control_window(answer.number)
         piece = data[: min(window, self._h2.max_outbound_frame_size)] if window > 0 else b""
@@ -159,7 +159,7 @@ class Http2:
         if self.answers.pop(answer.number, None) is None:
             return
         self.acknowledge(answer)
-        if answer.fault is None and not (answer.done and answer.number not in self._unsent):
+        if answer.fault is None and not (answer.ended and answer.number not in self._unsent):
             self._reset(answer.number, ErrorCodes.CANCEL)
         self._unsent.discard(answer.number)
 

@@ -49,13 +49,14 @@ class SharedConnection(Connection):
     ``sizes`` are told to the peer as ours; each exchange is held to its own.
     """
 
-    __slots__ = ("_lanes", "_orders", "_tasks", "_wanted", "http2")
+    __slots__ = ("_lanes", "_mute", "_orders", "_tasks", "_wanted", "http2")
 
     def __init__(self, route: Route, stream: Stream, *, sizes: Sizes, born: float = 0.0) -> None:
         super().__init__(route, stream, born=born)
         self.http2 = Http2(sizes)
         self._lanes: dict[Answer, Lane] = {}
         self._orders: deque[Lane] = deque()
+        self._mute = False  # nothing can be written any more
         self._wanted = curio.Event()  # there is something to write
         self._tasks: list[Any] = []
 
@@ -157,10 +158,11 @@ class SharedConnection(Connection):
             self._become(State.IDLE)
 
     async def order(self, lane: Lane) -> None:
-        """Have the writer begin what the lane sends, and write all that there is; returns when it has."""
-        lane.written = False
-        self._orders.append(lane)
-        await self._wanted.set()
+        """Have the writer begin what the lane sends, and write all that there is; returns when it has, or never can."""
+        lane.written = self._mute
+        if not self._mute:
+            self._orders.append(lane)
+            await self._wanted.set()
         while not (lane.written or lane.answer.fault):
             await lane.wait()
 
@@ -190,19 +192,32 @@ class SharedConnection(Connection):
             while True:
                 await self._put()
                 if self._orders:
-                    lane = self._orders.popleft()
-                    lane.begin()
-                    await self._put()  # with nothing awaited between
-                    lane.written = True
-                    await lane.changed.set()
+                    await self._begin(self._orders[0])
                 elif not self.http2.pending:
                     self._wanted.clear()
                     await self._wanted.wait()
-        except (OSError, FetchError) as error:
+        except (OSError, FetchError):
+            self._mute = True
             self.http2.retire()
-            for lane in self._orders:
-                lane.answer.fail(_failure(error))
-            await self._wake([lane.answer for lane in self._orders])
+            while self._orders:
+                await self._written(self._orders[0])
+
+    async def _begin(self, lane: Lane) -> None:
+        first = not lane.opened
+        lane.begin()
+        try:
+            await self._put()  # with nothing awaited between
+        except (OSError, FetchError) as error:
+            if first:
+                lane.answer.fail(ConnectFailed(_failure(error).detail, phase="send"))
+            raise
+        await self._written(lane)
+
+    async def _written(self, lane: Lane) -> None:
+        if lane in self._orders:  # nobody has given it up meanwhile
+            self._orders.remove(lane)
+        lane.written = True
+        await lane.changed.set()
 
     async def _put(self) -> None:
         data = self.http2.outgoing()
@@ -257,8 +272,9 @@ class Lane:
             await self._connection.order(self)
             if self.overtaken:
                 raise Overtaken("the host asked for a rest meanwhile")
-            if not self.opened and self.answer.fault is not None:
-                raise self.answer.fault
+            if not self.opened:
+                self.answer.fail(ConnectFailed("nothing can be sent any more", phase="send"), unprocessed=True)
+                self._check()
             return 0
         while not (taken := self._connection.http2.send(self.answer, data, last=len(data) == self._left)):
             self._check()
@@ -279,7 +295,7 @@ class Lane:
     def _check(self) -> None:
         if self.answer.fault is not None:
             raise self.answer.fault
-        if self.answer.done:  # RFC 9113 §8.1: an answer may be complete before the request is
+        if self.answer.ended:  # RFC 9113 §8.1: an answer may be complete before the request is
             raise BrokenPipeError("answered before all was sent")
 
 

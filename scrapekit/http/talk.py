@@ -30,10 +30,11 @@ class Incoming(Protocol):
     """An answer as it comes, of whichever version of HTTP; see ``Exchange``."""
 
     head: Head | None
-    done: bool
     received: int
     size: int
 
+    @property
+    def done(self) -> bool: ...
     @property
     def phase(self) -> str: ...
     @property

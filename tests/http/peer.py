@@ -60,6 +60,7 @@ class Peer:
         self.requests = []
         self.events = []
         self.closed = False
+        self.broken = False  # takes nothing, and says so
         self.full = False  # takes nothing more from the client
         self._order = count()
         self._due = []
@@ -96,7 +97,7 @@ class Peer:
                 await self._more.wait()
 
     async def write(self, data):
-        if self.closed:
+        if self.closed or self.broken:
             raise BrokenPipeError(32, "Broken pipe")
         while self.full:
             await curio.sleep(1.0)

@@ -86,8 +86,8 @@ def test_answers_are_the_same_wherever_the_bytes_are_cut(cut):
     if told is None:
         told = both.engine.receive(data)
     assert {first, second} <= set(told)
-    assert first.done
-    assert second.done
+    assert first.ended
+    assert second.ended
     assert (first.head.status, first.take(), first.size) == (200, b"good", 4)
     assert first.head.headers.get_all("set-cookie") == ["a=1", "b=2"]
     assert (second.head.headers["content-length"], second.take()) == ("9", b"")
@@ -99,7 +99,7 @@ def test_answers_are_the_same_byte_by_byte():
     both, first, second, data = whole_answer()
     for byte in data:
         both.engine.receive(bytes([byte]))
-    assert (first.take(), first.done, second.done) == (b"good", True, True)
+    assert (first.take(), first.ended, second.ended) == (b"good", True, True)
 
 
 def test_the_first_bytes_are_the_preface_and_our_settings():
@@ -146,7 +146,7 @@ def test_a_head_that_is_wrong_ends_its_stream_alone(name):
     assert bad.fault.phase == "head"
     assert not both.engine.over
     both.engine.receive(both.head(good, end=True))
-    assert good.done
+    assert good.ended
     both.exchange()
     assert both.resets() == [(bad.number, ErrorCodes.PROTOCOL_ERROR)]
 
@@ -161,14 +161,24 @@ def test_a_body_is_as_long_as_it_declares(declared, sent, fault):
     fields = [] if declared is None else [(b"content-length", str(declared).encode())]
     both.engine.receive(both.head(answer, *fields) + frame(DATA, END_STREAM, answer.number, b"x" * sent))
     if fault is None:
-        assert answer.done
+        assert answer.ended
         assert answer.take() == b"x" * sent
     else:
         assert type(answer.fault) is BadResponse
         assert fault in answer.fault.detail
-        assert (answer.fault.phase, answer.done) == ("body", False)
+        assert (answer.fault.phase, answer.ended) == ("body", False)
     both.engine.receive(both.head(other, end=True))
-    assert other.done
+    assert other.ended
+
+
+def test_an_answer_is_done_when_all_of_it_was_taken():
+    # Who puts away a piece does not see the last one come.
+    both = Both()
+    answer = both.open()
+    both.engine.receive(both.head(answer) + frame(DATA, END_STREAM, answer.number, b"last"))
+    assert (answer.ended, answer.done) == (True, False)
+    assert answer.take() == b"last"
+    assert answer.done
 
 
 @pytest.mark.parametrize("status", [b"204", b"304"])
@@ -176,7 +186,7 @@ def test_an_answer_without_a_body_may_declare_one(status):
     both = Both()
     answer = both.open()
     both.engine.receive(both.head(answer, (b"content-length", b"100"), status=status, end=True))
-    assert answer.done
+    assert answer.ended
 
 
 def test_a_body_in_answer_to_head_is_the_fault_of_that_stream():
@@ -185,7 +195,7 @@ def test_a_body_in_answer_to_head_is_the_fault_of_that_stream():
     both.engine.receive(both.head(answer) + frame(DATA, END_STREAM, answer.number, b"x"))
     assert "HEAD" in answer.fault.detail
     both.engine.receive(both.head(other, end=True))
-    assert other.done
+    assert other.ended
 
 
 def test_a_body_before_its_head_is_an_error():
@@ -220,7 +230,7 @@ def test_the_limit_of_interim_answers(interim, fine):
     for _ in range(interim):
         both.engine.receive(both.head(answer, status=b"103"))
     both.engine.receive(both.head(answer, end=True))
-    assert answer.done is fine
+    assert answer.ended is fine
 
 
 @pytest.mark.parametrize(("count", "fine"), [(19, True), (20, False)])
@@ -228,7 +238,7 @@ def test_the_limit_of_fields(count, fine):
     both = Both()
     answer = both.open()
     both.engine.receive(both.head(answer, *[(b"x", b"%d" % n) for n in range(count)], end=True))
-    assert answer.done is fine
+    assert answer.ended is fine
     assert fine or type(answer.fault) is TooLarge
     assert not both.engine.over
 
@@ -238,7 +248,7 @@ def test_the_limit_of_a_head(size, fine):
     both = Both()
     answer = both.open()
     both.engine.receive(both.head(answer, (b"x", b"y" * size), end=True))
-    assert answer.done is fine
+    assert answer.ended is fine
     assert fine or type(answer.fault) is TooLarge
 
 
@@ -258,7 +268,7 @@ def test_a_head_in_many_pieces_is_a_head(padded):
     both = Both()
     answer = both.open()
     both.engine.receive(in_pieces(both, answer, b"y" * 1_500, 10, padded=padded))
-    assert answer.done
+    assert answer.ended
     assert answer.head.headers["x"] == "y" * 1_500
 
 
@@ -267,7 +277,7 @@ def test_a_head_of_a_megabyte_passes_where_it_may():
     both = Both(sizes)
     answer = both.open(sizes=sizes)
     both.engine.receive(in_pieces(both, answer, b"y" * 1_200_000, 16_000))
-    assert answer.done
+    assert answer.ended
     assert len(answer.head.headers["x"]) == 1_200_000
 
 
@@ -297,7 +307,7 @@ def test_few_bytes_that_unpack_to_a_huge_head_are_refused():
     first = both.encoder.encode([(b":status", b"200"), (b"x", b"y" * 3_000)])
     both.engine.receive(frame(HEADERS, END_HEADERS | END_STREAM, other.number, first))
     both.engine.receive(frame(HEADERS, END_HEADERS, answer.number, b"\x88" + b"\xbe" * 10_000))
-    assert other.done
+    assert other.ended
     assert type(answer.fault) is TooLarge
     assert both.engine.over
 
@@ -365,7 +375,7 @@ def test_a_frame_that_is_wrong_ends_the_connection_with_an_error_for_each(name):
     one, two = both.open(), both.open()
     data = bad_frames(one.number)[name]
     both.engine.receive(both.head(two, end=True) + data)
-    assert two.done, "what the same read had brought before is not forgotten"
+    assert two.ended, "what the same read had brought before is not forgotten"
     assert both.engine.over
     assert isinstance(one.fault, FetchError)
     with pytest.raises(ConnectFailed):
@@ -447,14 +457,14 @@ def test_a_reset_says_why(code, kind, unprocessed):
     assert (getattr(code, "name", "0xbeef")) in answer.fault.detail
     both.engine.leave(answer)
     both.engine.receive(both.head(other, end=True))
-    assert other.done
+    assert other.ended
 
 
 def test_a_reset_after_the_answer_is_no_matter():
     both = Both()
     answer = both.open(whole=False)
     both.engine.receive(both.head(answer, end=True) + frame(RST, 0, answer.number, bytes(4)))
-    assert answer.done
+    assert answer.ended
     assert answer.fault is None
 
 
@@ -467,7 +477,7 @@ def test_a_goodbye_lets_the_streams_that_it_names_end():
     assert not both.engine.over
     both.engine.receive(frame(DATA, END_STREAM, first.number, b"good"))
     assert first.take() == b"good"
-    assert first.done
+    assert first.ended
 
 
 def test_the_reason_of_a_goodbye_is_told_with_the_end():
@@ -520,7 +530,7 @@ def test_frames_for_a_stream_that_we_have_left_are_taken_and_dropped():
     both.engine.leave(answer)
     late = both.head(answer) + frame(DATA, END_STREAM, answer.number, b"late")
     both.engine.receive(late + both.head(other, end=True))
-    assert other.done
+    assert other.ended
     assert not both.engine.over
     both.exchange()
     assert (answer.number, ErrorCodes.CANCEL) in both.resets()
@@ -581,4 +591,4 @@ def test_no_bytes_raise_anything_or_are_kept_without_bound(junk, cut, choice):
         both.engine.receive(frame(kind, choice.draw(st.integers(0, 255)), choice.draw(st.integers(0, 3)), payload))
     both.engine.receive(b"")
     assert both.engine.over
-    assert answer.done or isinstance(answer.fault, FetchError)
+    assert answer.ended or isinstance(answer.fault, FetchError)

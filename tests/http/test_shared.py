@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from itertools import pairwise
+from random import Random
 
 import curio
 import h2.events
@@ -510,6 +511,89 @@ def test_a_peer_that_takes_nothing_is_a_timeout_of_sending_and_not_used_again(pl
     play(paths(), main)
 
 
+def test_what_the_peer_had_said_before_it_closed_its_ears_is_read(play):
+    async def main(play):
+        slow = await curio.spawn(play.send, "/slow")
+        await curio.sleep(1.0)
+        play.peer.broken = True
+        error, waited = await play.failing("/other", "POST")
+        assert (type(error), error.phase, waited) == (ConnectFailed, "send", 0.0)
+        assert (await slow.join()).body == b"good"
+        assert (await play.send()).body == b"/"
+        assert len(play.network.peers) == 2
+
+    def answer_and_go(peer, stream):
+        peer.after(9.0, peer.answer, stream)
+        peer.after(9.5, peer.put, CLOSE)
+
+    play(paths(slow=answer_and_go), main)
+
+
+def test_an_upload_to_a_peer_that_has_closed_its_ears_ends_in_its_answer(play):
+    def enough(peer, stream):
+        peer.broken = True
+        peer.after(1.0, peer.answer, stream, b"enough", 413)
+
+    async def main(play):
+        reply = await play.send("/bad", "POST", bytes(1_000_000))
+        assert (reply.status, reply.body) == (413, b"enough")
+        assert play.network.open == 0
+
+    play(paths(bad=enough), main)
+
+
+def test_nothing_is_lost_or_left_whoever_is_cancelled_whenever(play):
+    """Two hundred exchanges of every kind, a third of them cancelled at a moment of chance."""
+
+    async def main(play):
+        dice = Random(7)
+        every = [*WORST, "a", "b", "c"]
+        wrong = []
+
+        async def one(number):
+            path = dice.choice(every)
+            try:
+                reply = await play.send(
+                    f"/{path}?{number}", dice.choice(["GET", "POST"]), bytes(dice.choice([0, 90_000]))
+                )
+                assert path not in WORST
+                assert reply.body == f"/{path}?{number}".encode()
+            except FetchError as error:
+                wrong.append(error) if path not in WORST and type(error) not in (ConnectFailed, BadResponse) else None
+
+        tasks = []
+        for number in range(200):
+            tasks.append(await curio.spawn(one, number))
+            await curio.sleep(dice.choice([0, 0, 0.1, 1.0]))
+            if dice.random() < 0.33:
+                await dice.choice(tasks).cancel()
+        for task in tasks:
+            if not task.cancelled:
+                await task.join()
+        assert wrong == []
+        assert {connection.users for connection in play.client.pool._idle} <= {0}
+        assert play.network.open == len(play.client.pool._idle)
+        for peer in play.network.peers:
+            if not peer.closed:
+                assert peer.h2.open_inbound_streams == 0
+        assert (await play.send("/next")).body == b"/next"
+
+    play(paths(**WORST), main)
+
+
+WORST = {
+    "silence": silence,
+    "half": half,
+    "endless": endless,
+    "long": lambda peer, n: peer.answer(n, b"12345", content_length="4"),
+    "reset": reset(ErrorCodes.INTERNAL_ERROR),
+    "close": lambda peer, n: peer.put(CLOSE),
+    "cut": lambda peer, n: peer.put(RESET),
+    "bye": lambda peer, n: peer.put(frame(GOAWAY, 0, 0, n.to_bytes(4, "big") + bytes(4))),
+    "junk": lambda peer, n: peer.put(b"junk" * 9),
+}
+
+
 def test_a_client_that_is_closed_keeps_nothing_that_comes_back_later(play):
     async def main(play):
         task = await curio.spawn(play.send, "/slow")
@@ -806,6 +890,16 @@ def test_a_peer_that_chooses_http1_is_spoken_to_so(run):
 
 
 # ---- politeness ----
+
+
+def test_a_body_that_drips_is_given_up_by_its_rate_and_the_connection_goes_on(play):
+    async def main(play):
+        slow = Terms(Deadlines(total=300.0, min_rate=100), Sizes(), TERMS.way)
+        error, waited = await play.failing("/bad", terms=slow)
+        assert (type(error), error.phase, waited) == (FetchTimeout, "body", pytest.approx(10.0, abs=2))
+        assert (await play.send()).reused
+
+    play(paths(bad=drip), main)
 
 
 def test_nothing_is_sent_sooner_for_it(play):

@@ -1,9 +1,9 @@
 """The former run of a spider, as an incremental crawl stands to it: what to ask again, how, and what has changed.
 
 Every request of the former run is made again, so that an index page which is as before does not hide its links. A page
-is asked for on condition that it has changed, by the validators that its URL gave (RFC 9110 §13.1); where the server
-gives none, or pays no heed to them, its ETag or a digest of its body tells. It is unchanged only for the callback that
-got it before.
+is asked for on condition that it has changed, by the validators that its URL gave (RFC 9110 §13.1). Where the server
+gives none, pays no heed to them, or has new ones for the same bytes, a digest of the body tells. A page is unchanged
+only for the callback that got it before.
 
 Does not send, and does not decide what becomes of a page.
 """
@@ -186,9 +186,9 @@ def newest(root: Path, spider: str) -> RunFolder | None:
 
 
 def validators_of(response: Response) -> Validators:
-    """By what a page can be asked for again. A digest only where there is no ETag: it costs a pass over the body."""
-    etag, modified = _usable(response.headers.get("etag")), _usable(response.headers.get("last-modified"))
-    return Validators(etag, modified, b"" if etag else digest_of(response))
+    """By what a page can be asked for again, and told from another version of it."""
+    headers = response.headers
+    return Validators(_usable(headers.get("etag")), _usable(headers.get("last-modified")), digest_of(response))
 
 
 def digest_of(response: Response) -> bytes:
@@ -206,9 +206,9 @@ def _is_same(page: Page, response: Response, validators: Validators) -> bool:
     if response.status == 304:
         # One that was not asked for holds no page, and says nothing of the one that we know.
         return bool(page.etag or page.modified) and not _has_conditions(response.request)
-    if page.etag and response.status < 300 and validators.etag == page.etag:
-        return True
-    return bool(page.digest) and (validators.digest or digest_of(response)) == page.digest
+    if page.digest and validators.digest:
+        return validators.digest == page.digest
+    return bool(page.etag) and validators.etag == page.etag and response.status < 300
 
 
 def _conditions(page: Page) -> dict[str, str]:

@@ -204,14 +204,17 @@ def test_without_validators_the_body_tells(runs):
 def test_a_server_that_pays_no_heed_to_the_condition_is_judged_by_what_it_sends(runs):
     former = runs.after(runs.run(fetched(A, b"one", ETag=TAG), fetched(B, b"one", Last_Modified=DATE)))
     assert judged(former, answer(A, b"one", ETag=TAG)) is Change.UNCHANGED
+    assert judged(former, answer(A, b"two", ETag=TAG)) is Change.CHANGED
     assert judged(former, answer(A, b"two", ETag='"v2"')) is Change.CHANGED
     assert judged(former, answer(B, b"one", Last_Modified="now")) is Change.UNCHANGED
     assert judged(former, answer(B, b"two", Last_Modified=DATE)) is Change.CHANGED
 
 
-def test_a_server_that_has_begun_to_give_entity_tags_is_judged_by_the_body_once_more(runs):
-    former = runs.after(runs.run(fetched(A, b"one")))
-    assert judged(former, answer(A, b"one", ETag=TAG)) is Change.UNCHANGED
+def test_the_same_bytes_with_new_validators_are_unchanged_and_the_new_ones_are_asked_by_next(runs):
+    former = runs.after(runs.run(fetched(A, b"one", ETag=TAG), fetched(B, b"one")))
+    for url in (A, B):
+        ending = carried(former, answer(url, b"one", ETag='"touched"', Last_Modified=DATE))
+        assert ending.validators[:2] == ('"touched"', DATE)
 
 
 def test_the_same_body_with_another_status_is_changed(runs):
@@ -221,9 +224,11 @@ def test_the_same_body_with_another_status_is_changed(runs):
 
 
 def test_of_head_there_is_no_body_to_compare(runs):
-    head = Request(A, method="HEAD")
-    former = runs.after(runs.run(fetched(head, b"")))
-    assert judged(former, answer(head, b"")) is Change.CHANGED
+    one, two = Request(A, method="HEAD"), Request(B, method="HEAD")
+    former = runs.after(runs.run(fetched(one, b""), fetched(two, b"", ETag=TAG)))
+    assert judged(former, answer(one, b"")) is Change.CHANGED
+    assert judged(former, answer(two, b"", ETag='"v2"')) is Change.CHANGED
+    assert judged(former, answer(two, b"", ETag=TAG)) is Change.UNCHANGED
 
 
 def test_a_redirect_to_the_same_page_is_judged_by_that_page(runs):
@@ -273,9 +278,9 @@ def test_an_unchanged_page_is_known_in_the_third_run_and_the_fourth(runs):
 
 
 def test_a_304_brings_new_validators(runs):
-    former = runs.after(runs.run(fetched(A, ETag=TAG, Last_Modified=DATE)))
+    former = runs.after(runs.run(fetched(A, b"one", ETag=TAG, Last_Modified=DATE)))
     ending = carried(former, answer(A, b"", 304, ETag='"v2"'))
-    assert ending.validators == Validators('"v2"', DATE, b"")
+    assert ending.validators == Validators('"v2"', DATE, digest_of(answer(A, b"one")))
 
 
 def test_a_304_without_validators_keeps_the_digest(runs):

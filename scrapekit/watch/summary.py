@@ -88,9 +88,10 @@ def _items(stats: Stats) -> Iterator[Text]:
 
 def _nothing(stats: Stats) -> Iterator[Text]:
     """What to look at when no item came out."""
-    if stats.items:
+    read = stats.fetched - stats.reasons["fetched", "unchanged"]
+    if stats.items or (stats.fetched and not read):
         return
-    yield Text(f"No item came out of {counted(stats.fetched, 'page')}.", "bold yellow")
+    yield Text(f"No item came out of {counted(read, 'page')}.", "bold yellow")
     if stats.misses:
         yield Text("These selectors matched nothing:")
         for selector, times in stats.misses.most_common(_MISSES):
@@ -99,7 +100,7 @@ def _nothing(stats: Stats) -> Iterator[Text]:
             yield Text(f"  and {count(len(stats.misses) - _MISSES)} more")
     elif stats.rejected:
         yield Text("All that were found were rejected.")
-    elif stats.fetched:
+    elif read:
         yield Text("No callback yielded one.")
 
 

@@ -95,6 +95,12 @@ def test_no_item_without_a_selector_to_blame() -> None:
     assert printed(Stats(seen=1, failed=1)).endswith("\n\nNo item came out of 0 pages.\n")
 
 
+def test_no_item_is_no_wonder_where_no_page_has_changed() -> None:
+    reasons = Counter({("fetched", "unchanged"): 2})
+    assert "No item" not in printed(Stats(seen=2, fetched=2, reasons=reasons))
+    assert "No item came out of 1 page.\n" in printed(Stats(seen=3, fetched=3, reasons=reasons))
+
+
 def test_an_end_without_words_of_its_own_is_said_as_it_is() -> None:
     assert printed(Stats(end="disk full")).startswith("quotes stopped: disk full after 0.0 s\n")
     assert printed(Stats(end="finished")).startswith("quotes finished after 0.0 s\n")

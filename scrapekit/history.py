@@ -196,7 +196,10 @@ def _lines(path: Path) -> int:
 
 
 def _said(error: Exception) -> str:
-    return str(getattr(error, "message", "") or error)
+    """What is wrong with which file."""
+    if isinstance(error, (SinkError, ConfigError)):
+        return f"{Path(error.file).name if error.file else ''} {error.message}".strip()
+    return f"its notes cannot be read: {type(error).__name__}: {error}"
 
 
 def _spider_of(id_: str) -> str:

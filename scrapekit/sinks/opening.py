@@ -77,7 +77,7 @@ def check_target(target: str | Path, *, overwrite: bool = False, append: bool = 
     try:
         _check_place(path, free=overwrite or append)
         if not overwrite and _is_parquet(path) and part_of(path).exists():
-            hint = "resume that run; or --overwrite removes it"
+            hint = f"resume that run; or {'delete that, the file is as it was' if append else '--overwrite removes it'}"
             raise ConfigError(f"{part_of(path).name} is left of a run that was killed", file=path, hint=hint)
     except OSError as error:
         raise _unopened(path, error) from error

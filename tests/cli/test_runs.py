@@ -141,7 +141,7 @@ def test_a_run_whose_frontier_is_damaged_keeps_its_items(scrapekit, folder):
         == (table(scrapekit("runs").out)[0])
     )
     shown = scrapekit("runs", "show", "last").out
-    assert "damaged" in shown
+    assert "damaged: frontier.sqlite is damaged (file is not a database)" in shown
     assert f"scrapekit runs export {run.id} -o FILE" in shown
     with run.items.open("a") as file:
         file.write('{"n":')

@@ -28,6 +28,9 @@ _START: Final = b"HTTP/1."
 #: Bytes up to the first digit of the status, and that digit of an interim response.
 _ENOUGH: Final = len(b"HTTP/1.1 1")
 _INTERIM: Final = ord("1")
+#: A body in more pieces than this, of fewer bytes each on the average, only keeps us busy: five seconds a megabyte.
+_MANY: Final = 200_000
+_TINY: Final = 64
 
 #: Methods whose answers have a body like any other.
 _FRAMED_ALIKE: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -52,6 +55,7 @@ class Exchange:
 
     __slots__ = (
         "_begun",
+        "_count",
         "_engine",
         "_interim",
         "_method",
@@ -72,7 +76,7 @@ class Exchange:
         self._method, self._sizes = method, sizes
         self._started = False
         self._begun = b""  # too few bytes to judge
-        self._interim = 0
+        self._interim = self._count = 0
         self._pieces: list[bytes] = []
         self._engine: h11.Connection  # made when it can be told from the first bytes what it must know
 
@@ -180,6 +184,9 @@ class Exchange:
         self.size += len(data)
         if self.size > self._sizes.max_size:
             raise TooLarge(f"a body of more than {self._sizes.max_size} bytes")
+        self._count += 1
+        if self._count > _MANY and self.size < self._count * _TINY:
+            raise BadResponse(f"a body in more than {_MANY} tiny chunks", phase="body")
         self._pieces.append(bytes(data))
 
     def _begin_again(self) -> None:

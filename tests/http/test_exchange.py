@@ -273,3 +273,21 @@ def test_curl_takes_replies_alike(data):
             if isinstance(result, tuple) == (case["curl_exit"] != 0):
                 differ.add(case["id"])
     assert differ == set(CURL)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1, False), (63, False), (64, True), (100, True)])
+def test_a_body_of_very_many_chunks_must_not_have_tiny_ones(size, fits):
+    def feed_many():
+        for _ in range(20):
+            exchange.feed(many)
+            exchange.take()
+
+    exchange = Exchange("GET", Sizes(10**9))
+    exchange.feed(CHUNKED)
+    many = (b"%x\r\n" % size + b"x" * size + b"\r\n") * 10_001
+    if fits:
+        feed_many()
+        assert exchange.size == 200_020 * size
+    else:
+        with pytest.raises(BadResponse, match="tiny chunks"):
+            feed_many()

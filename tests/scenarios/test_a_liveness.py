@@ -94,6 +94,11 @@ def test_A07_an_endless_chunked_body_is_given_up_at_its_limit(liveness: Any, pat
         liveness.fails(path, TooLarge, "body", cut=False)
 
 
+def test_A07_an_endless_body_of_tiny_chunks_is_given_up_by_their_number(liveness: Any) -> None:
+    error = liveness.fails("/A07/small", BadResponse, "body", sizes=Sizes(), cut=False)
+    assert "tiny chunks" in error.detail
+
+
 @pytest.mark.parametrize("path", ["/A08", "/A08/one", "/A08/status"])
 def test_A08_an_endless_head_is_given_up_at_its_limit(liveness: Any, path: str) -> None:
     with memory_below(4):

@@ -81,8 +81,8 @@ def prune(keep: int | None, older_than: float | None, states: tuple[str, ...], d
     if dry_run or not chosen:
         click.echo(f"scrapekit: {_runs(len(chosen))} to delete, {_size(total)}", err=True)
         return exits.DONE
-    if not yes:
-        _ask(f"Delete {_runs(len(chosen))}, {_size(total)}?")
+    if not yes and not _agreed(f"Delete {_runs(len(chosen))}, {_size(total)}?"):
+        return exits.DONE
     freed = [size for account in chosen if (size := _remove(account.folder)) is not None]
     click.echo(f"scrapekit: {_runs(len(freed))} deleted, {_size(sum(freed))} freed", err=True)
     return exits.DONE if len(freed) == len(chosen) else exits.FAILED
@@ -156,10 +156,11 @@ def _chosen(keep: int | None, older_than: float | None, states: set[str]) -> lis
     return found
 
 
-def _ask(question: str) -> None:
+def _agreed(question: str) -> bool:
+    """Whether the person at the terminal says yes. Raises ConfigError where there is none."""
     if not sys.stdin.isatty():
         raise ConfigError("nothing was deleted", hint="--yes deletes without asking, --dry-run shows what")
-    click.confirm(question, abort=True, err=True)
+    return click.confirm(question, err=True)
 
 
 def _remove(folder: RunFolder) -> int | None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -388,6 +390,22 @@ def test_without_a_terminal_nothing_is_deleted_unasked(several, scrapekit):
     assert said.code == 2
     assert said.err.endswith("nothing was deleted (--yes deletes without asking, --dry-run shows what)\n")
     assert all(run.path.exists() for run in several.values())
+
+
+class Terminal(io.StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "stays"), [("y\n", False), ("n\n", True), ("\n", True), ("what\nyes\n", False)])
+def test_a_person_is_asked(typed, stays, several, scrapekit, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    said = scrapekit("runs", "prune", "--keep", "2")
+    assert said.code == 0
+    assert "Delete 1 run, " in said.err
+    assert several["a"].path.exists() == stays
 
 
 def test_a_run_that_is_being_crawled_is_never_deleted(several, scrapekit):

@@ -21,6 +21,7 @@ from scrapekit.version import VERSION
 COMMANDS: Final[Mapping[str, str]] = {
     "crawl": "Run a spider.",
     "runs": "Look at the runs that are kept; export, retry or delete them.",
+    "cache": "Look at the pages that are kept for crawl --cache, or clear them.",
     "list": "List the project's spiders.",
     "new": "Make a project or a spider.",
     "config": "Show the settings, and which rule gave each.",

@@ -76,14 +76,18 @@ class Spool:
 
     def file(self) -> FileSink:
         """A sink that is a new file. Raises NotStored."""
+        return FileSink(*self.open())
+
+    def open(self) -> tuple[BinaryIO, Stored]:
+        """A new file to be written. Raises NotStored."""
         self.files += 1
         try:
             if self._folder is not None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 path = self._folder / f"{self._name}-{self.files}{SUFFIX}"
-                return FileSink(path.open("xb"), Stored(path, shared=True))
+                return path.open("xb"), Stored(path, shared=True)
             number, name = tempfile.mkstemp(SUFFIX, "scrapekit-")
-            return FileSink(os.fdopen(number, "wb"), Stored(Path(name)))
+            return os.fdopen(number, "wb"), Stored(Path(name))
         except OSError as error:
             raise _not_stored(error) from None
 
@@ -215,7 +219,7 @@ class FileSink(Writer):
     """A file of ours, for one body."""
 
     def __init__(self, file: BinaryIO, stored: Stored) -> None:
-        super().__init__(file)
+        super().__init__(file, stored.size)
         self._stored = stored
 
     async def finish(self) -> Stored:
@@ -228,6 +232,14 @@ class FileSink(Writer):
         self._pieces.clear()
         close(self._file)
         self._stored.remove()
+
+
+def reopened(stored: Stored) -> tuple[BinaryIO, Stored]:
+    """A file that breaks off, to be gone on with. Raises NotStored."""
+    try:
+        return stored.path.open("ab"), stored
+    except OSError as error:
+        raise _not_stored(error) from None
 
 
 def _write(file: BinaryIO, pieces: list[bytes]) -> Exception | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib import import_module
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,7 @@ from scrapekit.http.outgoing import request_bytes
 from scrapekit.http.pool import IDLE_SECONDS, MAX_AGE, MAX_IDLE, Pool
 from scrapekit.http.proxying import blamed, forwarding, judged
 from scrapekit.http.resolver import Names
+from scrapekit.http.resuming import BrokenOff
 from scrapekit.http.terms import DIRECT, Proxy, Terms, Way
 from scrapekit.url import Parts, origin_of, split
 
@@ -47,7 +49,7 @@ class Client:
         max_age: float = MAX_AGE,
         spool: Spool | None = None,
     ) -> None:
-        self.spool = spool or Spool()
+        self.spool, self._broken_off = spool or Spool(), BrokenOff()
         self._opener, self._now = Opener(resolver, dial=dial, secure=secure), now
         self._doors: dict[Route, Door] = {}
         self.pool = Pool(now=now, max_idle=max_idle, idle_seconds=idle_seconds, max_age=max_age)
@@ -86,10 +88,20 @@ class Client:
         ``on_sent`` is awaited, and must not block, when the first byte was handed to the system. ``may_go`` is asked
         once the connection is there, with no await before the first byte; if it says no, Overtaken is raised. ``fresh``
         asks for a new connection. ``into`` chooses a place for the body that is not the spool's.
+        A file that breaks off is kept, and gone on with by the next request for it.
 
         Raises FetchError subclasses only, with url, host, address, phase and sent; ``reused`` is set where the request
         may be sent again without counting: the connection had served before and was cut before any byte of the answer.
         """
+        if terms.to_file and into is None and method == "GET" and "range" not in headers:
+            again = partial(self.send, method, url, terms=terms, on_sent=on_sent, may_go=may_go, fresh=fresh)
+            return await self._broken_off.get(
+                url,
+                headers,
+                lambda fields, place: again(fields, body, into=place),
+                spool=self.spool,
+                most=terms.sizes.max_size,
+            )
         parts = split(url)
         relay = forwarding(terms.way, parts)
         try:

@@ -12,29 +12,23 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from scrapekit.content import move_new
 from scrapekit.errors import BadResponse, BadStatus, NotStored, TooLarge
 from scrapekit.headers import Fields, Headers
 from scrapekit.http.body import Writer, check, close
 from scrapekit.http.exchange import Head
+from scrapekit.http.ranges import Version, whole_size
 from scrapekit.http.streaming import Place
 from scrapekit.http.thread import in_thread
 from scrapekit.response import Response
 
 Send = Callable[[Fields, Place], Awaitable[Response]]
-
-_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII | re.IGNORECASE)
-_UNSATISFIED: Final = re.compile(r"bytes \*/(\d{1,18})", re.ASCII | re.IGNORECASE)
-#: A date so many seconds before the answer's own is a strong validator (RFC 9110 §8.8.2.2).
-_SETTLED: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +92,12 @@ class Getter:
                 raise BadResponse("a part of the body, and nothing new in it", url=response.url, phase="body")
 
     async def _ask(self, held: int) -> Response:
-        headers = Headers({"Accept-Encoding": "identity"})
-        if held:
-            headers = headers.updated({"Range": f"bytes={held}-", "If-Range": self._part.validator})
-        response = await self._send(headers, self._place)
+        version = self._part.version
+        response = await self._send(version.fields(held) if held else {"Accept-Encoding": "identity"}, self._place)
         if response.status == 416 and held:
-            found = _UNSATISFIED.fullmatch(response.headers.get("content-range") or "")
-            if found is None or int(found[1]) != held:
+            if whole_size(response.headers) != held:
                 raise _Changed("the range is not there any more", url=response.url, phase="head")
-            self._resumed, self._part.total = self._resumed or held, held
+            self._resumed, version.total = self._resumed or held, held
         elif not 200 <= response.status < 300:
             raise BadStatus(response.status, response=response, url=response.url, address=response.address)
         return response
@@ -115,26 +106,16 @@ class Getter:
         """Where the body goes: onto what is there, or in its place; or nowhere, if it is none of ours."""
         if not 200 <= head.status < 300:
             return None
-        at = self._joined(head) if head.status == 206 else 0
+        at = 0
+        if head.status == 206:
+            at = self._part.held()
+            if objection := self._part.version.objection(head, at):
+                raise _Changed(objection, phase="head")
         self._resumed = (self._resumed or at) if at else 0
         try:
             return self._part.begin(head, at, self._most)
         except OSError as error:
             raise NotStored(error.strerror or type(error).__name__) from None
-
-    def _joined(self, head: Head) -> int:
-        """Where a partial answer begins, which is where we end (RFC 9110 §15.3.7). Raises _Changed."""
-        held = self._part.held()
-        found = _RANGE.fullmatch(head.headers.get("content-range") or "")
-        if not held or found is None or int(found[1]) != held or head.headers.get("content-encoding"):
-            raise _Changed("the range is not the one that was asked for", phase="head")
-        if not self._part.is_of(head.headers):
-            raise _Changed("the range is another version's", phase="head")
-        if found[3] != "*":
-            if self._part.total not in (None, int(found[3])):
-                raise _Changed("the whole has another size now", phase="head")
-            self._part.total = int(found[3])
-        return held
 
 
 class Part:
@@ -143,54 +124,44 @@ class Part:
     def __init__(self, path: Path, url: str) -> None:
         self.path, self._url = path, url
         self._note = path.with_name(path.name + ".json")
-        self.validator = ""
-        self.total: int | None = None  # bytes of the whole, where known
+        self.version = Version()
 
     def open(self, *, fresh: bool) -> None:
         """Look at what is there, or begin anew. Raises OSError where nothing can be written."""
-        self.validator, self.total = "", None
+        self.version = Version()
         if not fresh:
             with suppress(OSError, ValueError, TypeError, KeyError):
                 note = json.loads(self._note.read_text())
                 if note["url"] == self._url and str(note["validator"]).isprintable():
-                    self.validator, self.total = str(note["validator"]), note["total"]
+                    self.version = Version(str(note["validator"]), note["total"])
         with self.path.open("ab") as file:
-            if not self.validator:
+            if not self.version.validator:
                 file.truncate(0)
-        if not self.validator:
+        if not self.version.validator:
             self._note.unlink(missing_ok=True)
 
     def held(self) -> int:
         """Bytes that need not come again."""
-        return self.path.stat().st_size if self.validator else 0
-
-    def is_of(self, headers: Headers) -> bool:
-        """Whether nothing in the head of a partial answer says that it is of something else than this part."""
-        said = headers.get("etag" if self.validator.startswith('"') else "last-modified")
-        return said is None or said == self.validator
+        return self.path.stat().st_size if self.version.validator else 0
 
     def begin(self, head: Head, at: int, most: int) -> PartSink:
         """A sink for the body of an answer, which begins at that byte of the whole."""
         if not at:
             self.open(fresh=True)
-            self.total = head.length
-            packed = head.headers.get("content-encoding")
-            self.validator = "" if packed else validator(head.headers)
-            if packed:
-                self.total = None
-            if self.validator:
-                note = {"url": self._url, "validator": self.validator, "total": self.total}
+            self.version = Version.of(head)
+            if self.version.validator:
+                note = {"url": self._url, "validator": self.version.validator, "total": self.version.total}
                 self._note.write_text(json.dumps(note))
         return PartSink(self.path.open("ab"), at, most)
 
     def whole(self, response: Response) -> bool:
         """Whether nothing is missing after that answer."""
         size = self.path.stat().st_size
-        return response.status != 206 or self.total is None or size >= self.total
+        return response.status != 206 or self.version.total is None or size >= self.version.total
 
     def drop_useless(self) -> None:
         """Remove what nobody could go on with."""
-        if not self.validator:
+        if not self.version.validator:
             self.path.unlink(missing_ok=True)
 
     async def settle(self) -> int:
@@ -221,19 +192,6 @@ class PartSink(Writer):
 
     def drop(self) -> None:
         self.write_rest()
-
-
-def validator(headers: Headers) -> str:
-    """What stands for exactly these bytes: a strong ETag, or a date long enough past; empty if there is neither."""
-    etag = headers.get("etag")
-    if etag:
-        return etag if etag.startswith('"') and etag.endswith('"') and len(etag) > 2 else ""
-    modified = headers.get("last-modified") or ""
-    try:
-        age = parsedate_to_datetime(headers.get("date") or "") - parsedate_to_datetime(modified)
-    except (TypeError, ValueError):
-        return ""
-    return modified if age.total_seconds() >= _SETTLED else ""
 
 
 def _sync(file: BinaryIO) -> OSError | None:

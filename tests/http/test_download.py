@@ -10,7 +10,7 @@ import pytest
 from scrapekit import Session
 from scrapekit.errors import BadResponse, BadStatus, ConnectFailed, TooLarge
 from scrapekit.headers import Headers
-from scrapekit.http.download import validator
+from scrapekit.http.ranges import validator
 from scrapekit.testing import CLOSE, FakeNetwork, VirtualClock
 
 BODY = b"".join(b"%07d\n" % number for number in range(1_000))  # 8,000 bytes, no two alike

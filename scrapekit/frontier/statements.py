@@ -58,11 +58,12 @@ MORE_WAIT: Final = (
 )
 #: :hosts [id, ticket]: stand in line, or move up where an earlier row has come. Nothing is written of the others.
 LINE_UP: Final = f"""
-UPDATE hosts AS o SET ticket = n.ticket, due = n.time
-FROM (
+WITH n AS MATERIALIZED (
     SELECT h.id AS id, j.value ->> 1 AS ticket, {_OPENS} AS time
     FROM json_each(:hosts) j CROSS JOIN hosts h ON h.id = j.value ->> 0
-) n WHERE o.id = n.id AND o.due IS NOT n.time AND (o.due IS NULL OR n.time IS NULL OR n.time < o.due)
+)
+UPDATE hosts AS o SET ticket = n.ticket, due = n.time FROM n
+WHERE o.id = n.id AND o.due IS NOT n.time AND (o.due IS NULL OR n.time IS NULL OR n.time < o.due)
 """
 #: Those that a process had leased when it was killed come back.
 LINE_UP_LEASED: Final = f"""

@@ -90,12 +90,12 @@ class Watch:
     """Seconds spent in what is timed, and what the process has written meanwhile."""
 
     def __init__(self) -> None:
-        self.spent, self._wrote = 0.0, written()
+        self.spent, self.busy, self._wrote = 0.0, 0.0, written()
 
     def __call__(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         answer = function(*arguments)
-        self.spent += time.perf_counter() - began
+        self.spent, self.busy = self.spent + time.perf_counter() - began, self.busy + time.process_time() - busy
         return answer
 
     @property
@@ -174,7 +174,7 @@ def measure(backend: str, urls: int, hosts: int) -> Iterator[str]:
 
 def figures(what: str, watch: Watch, n: int, folder: Path, before: int) -> str:
     return (
-        f"{what}: {watch.spent / n * 1e6:.1f} µs, {watch.wrote / n:.0f} B written each;"
+        f"{what}: {watch.spent / n * 1e6:.1f} µs ({watch.busy / n * 1e6:.1f} of the processor), {watch.wrote / n:.0f} B written each;"
         f" {on_disk(folder) / n:.0f} B each on disk, log included; RSS {resident() / 1e6:.0f} MB"
         f" (at most {resident('VmHWM') / 1e6:.0f}, {before / 1e6:.0f} at the beginning)"
     )

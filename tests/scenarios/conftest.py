@@ -40,6 +40,7 @@ class Web:
     def __init__(self, run: Callable[..., Any], plays: Mapping[str, Play], **options: Any) -> None:
         self._run = run
         self.server = Server({"/good": GOOD, **plays}, **options)
+        self.more_names: list[str] = []
 
     def talk(
         self,
@@ -75,21 +76,24 @@ class Web:
 
         return self._run(whole)
 
-    def crawl(self, urls: Sequence[Any], *sets: str, **more: Any) -> Crawled:
-        """Crawl these; the names are the same. robots.txt is not there unless a play says otherwise."""
+    def crawl(self, urls: Sequence[Any], *sets: str, clock: Any = None, **more: Any) -> Crawled:
+        """Crawl these; the names are the same. robots.txt is not there unless a play says otherwise.
+
+        ``clock`` is one that can ``run``.
+        """
         resolve = [f"resolve.'{name}'={address}" for name, address in self.names.items()]
 
         async def whole() -> Crawled:
-            crawled = await crawl_of(urls, *resolve, *sets, **more)
+            crawled = await crawl_of(urls, *resolve, *sets, clock=clock, **more)
             await curio.run_in_thread(self.server.settle)
             return crawled
 
-        crawled: Crawled = self._run(whole)
+        crawled: Crawled = self._run(whole, clock=clock)
         return crawled
 
     @property
     def names(self) -> dict[str, str]:
-        return dict.fromkeys(("a.test", "www.a.test", "b.test"), f"127.0.0.1:{self.server.port}")
+        return dict.fromkeys(("a.test", "www.a.test", "b.test", *self.more_names), f"127.0.0.1:{self.server.port}")
 
     def answers(
         self, path: str, body: bytes = b"good", status: int = 200, *, kept: bool, method: str = "GET", cut: bool = True

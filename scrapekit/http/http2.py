@@ -4,7 +4,7 @@ h2 is the engine for streams, windows and the compression of fields. Frames are 
 them, since it is laxer or stricter than the web needs: it keeps a frame of any length before it looks at it, takes no
 head in more than 64 frames, forgets what one read has brought if its last frame is wrong, ends the connection for a
 fault that is one stream's, and all streams at the peer's first GOAWAY. So it is given one whole frame at a time, a head
-in one piece, no field but the status, and no GOAWAY.
+in one piece, no field but the status, no GOAWAY, and nothing of bodies that nobody waits for.
 
 Invariant: what is kept of the peer's bytes is one frame and one head, and of each stream no more than its window.
 
@@ -13,53 +13,32 @@ Knows no clock. All that goes wrong is told as the fault of answers; nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from enum import IntEnum
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final
 
-import h2.config
-import h2.connection
 import h2.events
 import h2.exceptions
-import h2.settings
-import hpack
 from h2.errors import ErrorCodes
 from hyperframe.exceptions import HyperframeError
 
 from scrapekit.errors import BadResponse, ConnectFailed, FetchError, TooLarge
 from scrapekit.http.answer import Answer
+from scrapekit.http.engine import STREAM_WINDOW, engine_of, inflated
+from scrapekit.http.frames import END_HEADERS, HEADER, MAX_FRAME, Cutter, Frame, Gathering, Kind, window_update
 from scrapekit.http.terms import Sizes
 
-#: Bytes that one stream may send before somebody takes them: 10 MB/s at a round trip of 100 ms.
-STREAM_WINDOW: Final = 1024 * 1024
-#: And all streams of a connection, so that one which nobody reads does not stop the rest.
-WINDOW: Final = 8 * 1024 * 1024
 #: Streams at once, whatever the peer allows (RFC 9113 §6.5.2 asks for 100 at least).
 MAX_STREAMS: Final = 100
-#: The largest frame (RFC 9113 §4.2: what everybody takes unless told otherwise).
-MAX_FRAME: Final = 16_384
 #: Frames in a row that bring no answer forward; an honest peer has a handful of them.
 MAX_IDLE_FRAMES: Final = 1_000
+#: Bytes of a frame of DATA for a stream that we have left, from which on it is no nuisance by its number.
+_LATE: Final = 128
 #: Settings in a connection's life.
 MAX_SETTINGS: Final = 1_000
 #: Bytes that the peer makes us say (to its PINGs and SETTINGS) and does not read.
 MAX_UNREAD: Final = 256 * 1024
 #: Of what the peer lets us remember of our own fields, in bytes.
 _TABLE: Final = 16 * 1024
-
-_HEADER: Final = 9  # bytes before each frame's payload
-_END_HEADERS, _END_STREAM, _PADDED, _PRIORITY = 0x4, 0x1, 0x8, 0x20
-
-
-class Kind(IntEnum):
-    """Frames that are looked at here (RFC 9113 §6)."""
-
-    DATA = 0
-    HEADERS = 1
-    SETTINGS = 4
-    GOAWAY = 7
-    CONTINUATION = 9
-
 
 #: Frames of which answers are made.
 _OF_ANSWERS: Final = frozenset({Kind.DATA, Kind.HEADERS, Kind.CONTINUATION})
@@ -77,19 +56,6 @@ _OUR_FAULT: Final = frozenset(
 _FAULTS: Final = (h2.exceptions.H2Error, HyperframeError)
 
 
-class Frame(NamedTuple):
-    """A whole frame; ``raw`` is all of it, as it was sent."""
-
-    kind: int
-    flags: int
-    stream: int
-    raw: bytes
-
-    @property
-    def payload(self) -> bytes:
-        return self.raw[_HEADER:]
-
-
 class Http2:
     """One connection. ``answers`` are the streams under way, by number; ``sizes`` are told to the peer.
 
@@ -104,12 +70,11 @@ class Http2:
         self._leaving = ""  # why no stream may be opened any more
         self._told: dict[Answer, None] = {}  # whose news were not fetched yet
         self._unsent: set[int] = set()  # streams whose request is not all sent
-        self._buffer, self._out = bytearray(), bytearray()
-        self._head: Frame | None = None  # the start of a head that goes on in CONTINUATION frames
-        self._block = bytearray()
-        self._begun = False
-        self._idle_frames = self._settings = 0
-        self._h2, self._decoder = _engine(sizes)
+        self._cutter, self._out = Cutter(), bytearray()
+        self._head: Gathering | None = None  # a head that goes on in CONTINUATION frames
+        self._idle_frames, self._settings = 0.0, 0
+        self._late = 0  # bytes for streams that are over, not yet given back
+        self._h2, self._decoder = engine_of(sizes)
 
     def __repr__(self) -> str:
         return f"<Http2 {len(self.answers)} streams{', over' if self.over else ''}>"
@@ -134,10 +99,10 @@ class Http2:
             self._h2.send_headers(number, fields, end_stream=whole)
         except _FAULTS as error:
             raise ConnectFailed(f"no stream is free: {_words(error)}", phase="send") from None
-        self._decoder.max_header_list_size = max(self._decoder.max_header_list_size, _inflated(answer.sizes))
+        self._decoder.max_header_list_size = max(self._decoder.max_header_list_size, inflated(answer.sizes))
         if not whole:
             self._unsent.add(number)
-        self._idle_frames = 0
+        self._idle_frames = 0.0
         answer.number, self.answers[number] = number, answer
 
     def send(self, answer: Answer, data: bytes, *, last: bool) -> int:
@@ -149,7 +114,7 @@ class Http2:
         last = last and len(piece) == len(data)
         if piece or last:
             self._h2.send_data(answer.number, piece, end_stream=last)
-            self._idle_frames = 0
+            self._idle_frames = 0.0
         if last:
             self._unsent.discard(answer.number)
         return len(piece)
@@ -187,9 +152,9 @@ class Http2:
         self.received += len(data)
         if not data:
             self._end()
-        self._buffer += data
+        self._cutter.feed(data)
         try:
-            while not self.over and (frame := self._cut()) is not None:
+            while not self.over and (frame := self._cutter.next()) is not None:
                 self._take(frame)
         except FetchError as error:
             self.break_off(error)
@@ -214,24 +179,6 @@ class Http2:
     def _reason(self) -> str:
         return f" ({self._leaving})" if self._leaving.startswith("GOAWAY") else ""
 
-    def _cut(self) -> Frame | None:
-        """The next whole frame."""
-        buffer = self._buffer
-        if len(buffer) < _HEADER:
-            return None
-        length, kind = int.from_bytes(buffer[:3], "big"), buffer[3]
-        if not self._begun and kind != Kind.SETTINGS:  # RFC 9113 §3.4
-            raise BadResponse(f"the answer is not HTTP/2: it begins {bytes(buffer[:20])!r}", phase="head")
-        if length > MAX_FRAME:
-            raise BadResponse(f"a frame of {length} bytes", phase="head")
-        if len(buffer) < _HEADER + length:
-            return None
-        self._begun = True
-        stream = int.from_bytes(buffer[5:9], "big") & 0x7FFF_FFFF
-        frame = Frame(kind, buffer[4], stream, bytes(buffer[: _HEADER + length]))
-        del buffer[: _HEADER + length]
-        return frame
-
     def _take(self, frame: Frame) -> None:
         self._count(frame)
         if frame.stream and frame.stream % 2 == 0:  # ours are odd, and we let nothing be pushed (RFC 9113 §5.1.1)
@@ -241,38 +188,52 @@ class Http2:
             answer.received += len(frame.raw)
         if frame.kind == Kind.GOAWAY:
             self._take_goodbye(frame.payload)
-        elif self._head is not None or (frame.kind == Kind.HEADERS and not frame.flags & _END_HEADERS):
+        elif self._head is not None or (frame.kind == Kind.HEADERS and not frame.flags & END_HEADERS):
             self._gather(frame)
+        elif frame.kind == Kind.DATA and self._is_late(answer, frame):
+            self._drop(frame)
         else:
-            if answer is not None and answer.method == "HEAD" and frame.kind == Kind.DATA and len(frame.raw) > _HEADER:
-                self._fault(answer, BadResponse("a body in answer to HEAD", phase="body"))
             self._hand(frame)
+
+    def _is_late(self, answer: Answer | None, frame: Frame) -> bool:
+        """Whether DATA is for a stream that is over on our side: nobody takes it."""
+        if answer is None:
+            return 0 < frame.stream <= self._h2.highest_outbound_stream_id
+        if answer.method == "HEAD" and len(frame.raw) > HEADER:
+            self._fault(answer, BadResponse("a body in answer to HEAD", phase="body"))
+        return answer.fault is not None
+
+    def _drop(self, frame: Frame) -> None:
+        """It counts in the window of all. h2 would answer each such frame with a reset, which looks like an attack."""
+        self._late += len(frame.raw) - HEADER
+        if self._late >= STREAM_WINDOW // 4:
+            self._out += window_update(self._late)
+            self._late = 0
 
     def _count(self, frame: Frame) -> None:
         """Bound what costs us work and brings nobody his answer."""
-        if frame.stream in self.answers and frame.kind in (Kind.DATA, Kind.HEADERS) and len(frame.raw) > _HEADER:
-            self._idle_frames = 0
+        size = len(frame.raw)
+        if frame.stream in self.answers and frame.kind in (Kind.DATA, Kind.HEADERS) and size > HEADER:
+            self._idle_frames = 0.0
             return
-        self._idle_frames += 1
+        # Where we have left a stream, a window of its body may still be on the way.
+        late = frame.kind == Kind.DATA and size >= _LATE
+        self._idle_frames += size / MAX_FRAME if late else 1
         if frame.kind == Kind.SETTINGS:
-            self._settings += len(frame.raw) // 6
+            self._settings += size // 6
         if self._idle_frames > MAX_IDLE_FRAMES or self._settings > MAX_SETTINGS:
             raise BadResponse("a flood of frames that bring no answer")
 
     def _gather(self, frame: Frame) -> None:
-        """A head in pieces, together no longer than a head may be; nothing may come between (RFC 9113 §6.10)."""
+        """A head in pieces, together no longer than a head may be."""
         if self._head is None:
-            self._head = frame._replace(flags=frame.flags & _END_STREAM)
-            self._block = bytearray(_block(frame))
+            self._head = Gathering(frame)
             return
-        stream = self._head.stream
-        if frame.kind != Kind.CONTINUATION or frame.stream != stream:
-            raise BadResponse("a frame in the midst of a head", phase="head")
-        self._block += frame.payload
-        if len(self._block) > self._decoder.max_header_list_size:
-            raise self._blamed(stream, TooLarge(f"a head of more than {len(self._block)} bytes", phase="head"))
-        if frame.flags & _END_HEADERS:
-            whole, self._head = _whole(self._head, self._block), None
+        head, whole = self._head, self._head.add(frame)
+        if head.size > self._decoder.max_header_list_size:
+            raise self._blamed(head.stream, TooLarge(f"a head of more than {head.size} bytes", phase="head"))
+        if whole is not None:
+            self._head = None
             self._hand(whole)
 
     def _hand(self, frame: Frame) -> None:
@@ -304,8 +265,6 @@ class Http2:
             return
         answer = self.answers.get(getattr(event, "stream_id", 0) or 0)
         if answer is None or answer.fault is not None:
-            if kind is h2.events.DataReceived:  # nobody takes it, but it counts in the window of all
-                self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             return
         try:
             self._tell_one(answer, kind, event)
@@ -356,70 +315,7 @@ class Http2:
             return
 
 
-class _Decoder(hpack.Decoder):
-    """Keeps the fields of the last head for us, and hands h2 the status alone: what is wrong with a field is one
-    stream's fault, which h2 would end the connection for."""
-
-    fields: Sequence[tuple[bytes, bytes]] = ()
-
-    def decode(self, data: bytes, raw: bool = False) -> Iterable[Any]:
-        self.fields = [(bytes(name), bytes(value)) for name, value in super().decode(data, raw=True)]
-        return [hpack.HeaderTuple(*field) for field in self.fields[:1] if field[0] == b":status"]
-
-
 _HEADS: Final = frozenset({h2.events.ResponseReceived, h2.events.InformationalResponseReceived})
-
-
-def _engine(sizes: Sizes) -> tuple[h2.connection.H2Connection, _Decoder]:
-    """h2, with our settings told to the peer; fields are judged by us, both ways."""
-    codes = h2.settings.SettingCodes
-    engine = h2.connection.H2Connection(
-        h2.config.H2Configuration(
-            client_side=True,
-            header_encoding=None,
-            validate_inbound_headers=False,
-            normalize_inbound_headers=False,
-            validate_outbound_headers=False,
-            normalize_outbound_headers=False,
-        )
-    )
-    engine.local_settings = h2.settings.Settings(
-        client=True,
-        initial_values={
-            codes.ENABLE_PUSH: 0,
-            codes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-            codes.MAX_HEADER_LIST_SIZE: _inflated(sizes),
-        },
-    )
-    decoder = engine.decoder = _Decoder(max_header_list_size=_inflated(sizes))
-    engine.initiate_connection()
-    engine.increment_flow_control_window(WINDOW - engine.inbound_flow_control_window)
-    engine.max_inbound_frame_size = 2**24 - 1  # heads come to it in one piece; frames are measured here
-    return engine, decoder
-
-
-def _inflated(sizes: Sizes) -> int:
-    """A head's limit as HTTP/2 counts it: 32 bytes are added for each field (RFC 9113 §6.5.2)."""
-    return sizes.max_head + 32 * sizes.max_fields
-
-
-def _block(frame: Frame) -> bytes:
-    """The part of a head in a HEADERS frame, without padding and priority (RFC 9113 §6.2)."""
-    payload, padding = frame.payload, 0
-    if frame.flags & _PADDED:
-        padding, payload = (payload[0], payload[1:]) if payload else (1, b"")
-    if frame.flags & _PRIORITY:
-        payload = payload[5:]
-    if padding > len(payload):
-        raise BadResponse("more padding than frame", phase="head")
-    return payload[: len(payload) - padding]
-
-
-def _whole(first: Frame, block: bytearray) -> Frame:
-    """A head that came in pieces as one frame; its length may be more than a frame's on the wire."""
-    flags = first.flags | _END_HEADERS
-    start = len(block).to_bytes(3, "big") + bytes((Kind.HEADERS, flags)) + first.stream.to_bytes(4, "big")
-    return Frame(Kind.HEADERS, flags, first.stream, start + bytes(block))
 
 
 def _name(code: int) -> str:

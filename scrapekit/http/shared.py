@@ -13,34 +13,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from typing import Any, Final
 
 import curio
-import hpack
 
-from scrapekit.errors import ConnectFailed, FetchError, Overtaken
-from scrapekit.headers import Headers
+from scrapekit.errors import ConnectFailed, FetchError
 from scrapekit.http.answer import Answer
 from scrapekit.http.body import Into, Spool
 from scrapekit.http.connection import Asked, Connection, Reply, Route, State
 from scrapekit.http.http2 import Http2
+from scrapekit.http.lane import Lane
 from scrapekit.http.limit import Expired
-from scrapekit.http.outgoing import ENCODINGS
 from scrapekit.http.stream import Stream
 from scrapekit.http.talk import READ, Talk, translated
 from scrapekit.http.terms import Sizes, Terms
 
 #: Turns that are given to the reader, to see what has arrived on an idle connection.
 _TURNS: Final = 4
-_BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
-#: Fields that speak of a connection of HTTP/1 (RFC 9113 §8.2.2), or are said otherwise.
-_NOT_SENT: Final = (
-    "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "http2-settings", "te", "host",
-    "content-length",
-)  # fmt: skip
-#: Not kept by the compression's table, where others could guess at them (RFC 7541 §7.1.3).
-_SECRET: Final = frozenset({"authorization", "cookie"})
 
 
 class SharedConnection(Connection):
@@ -230,105 +219,6 @@ class SharedConnection(Connection):
                 await self._lanes[answer].changed.set()
         if self.http2.pending:
             await self._wanted.set()
-
-
-class Lane:
-    """One stream as a ``Talk`` sees it: what is written is the request's body, and its head goes before it."""
-
-    __slots__ = ("_asked", "_connection", "_left", "_may_go", "_seen", "answer", "changed", "opened", "overtaken",
-                 "received", "written")  # fmt: skip
-
-    def __init__(
-        self, connection: SharedConnection, asked: Asked, answer: Answer, may_go: Callable[[], bool] | None
-    ) -> None:
-        self._connection, self._asked, self.answer, self._may_go = connection, asked, answer, may_go
-        self._left = len(asked.body)
-        self._seen = 0
-        self.changed = curio.Event()
-        self.opened = self.overtaken = self.written = False
-        self.received = connection.http2.received  # what had come on the connection when this began
-
-    async def wait(self) -> None:
-        """Until something has changed for this lane."""
-        await self.changed.wait()
-        self.changed.clear()
-
-    def begin(self) -> None:
-        """Called by the writer, just before it writes."""
-        if self.opened:
-            return
-        if self._may_go is not None and not self._may_go():
-            self.overtaken = True
-            return
-        try:
-            self._connection.http2.open(self.answer, _fields(self._asked), whole=not self._asked.body)
-            self.opened = True
-        except FetchError as error:
-            self.answer.fail(error, unprocessed=True)
-
-    async def write(self, data: bytes) -> int:
-        """Send the head, or of the body as much as the peer has room for."""
-        if not self.opened:
-            await self._connection.order(self)
-            if self.overtaken:
-                raise Overtaken("the host asked for a rest meanwhile")
-            if not self.opened:
-                self.answer.fail(ConnectFailed("nothing can be sent any more", phase="send"), unprocessed=True)
-                self._check()
-            return 0
-        while not (taken := self._connection.http2.send(self.answer, data, last=len(data) == self._left)):
-            self._check()
-            await self.wait()
-        self._left -= taken
-        await self._connection.order(self)
-        return taken
-
-    async def read(self, size: int) -> bytes:
-        """Wait for news of the answer, which is told to it and not here."""
-        if self.answer.owed:
-            await self._connection.acknowledge(self.answer)
-        while self._seen == self.answer.news:
-            await self.wait()
-        self._seen = self.answer.news
-        return b""
-
-    def _check(self) -> None:
-        if self.answer.fault is not None:
-            raise self.answer.fault
-        if self.answer.ended:  # RFC 9113 §8.1: an answer may be complete before the request is
-            raise BrokenPipeError("answered before all was sent")
-
-
-def _fields(asked: Asked) -> list[tuple[bytes, bytes]]:
-    """A request as HTTP/2 writes it (RFC 9113 §8.3.1)."""
-    authority, fields = _common(asked.parts.host, asked.headers.raw)
-    first = [
-        (b":method", asked.method.encode("ascii")),
-        (b":authority", authority),
-        (b":scheme", asked.parts.scheme.encode("ascii")),
-        # Each one is another: in the table they would only push out what is sent each time.
-        hpack.NeverIndexedHeaderTuple(b":path", asked.parts.target.encode("ascii")),
-        *fields,
-    ]
-    if asked.body or asked.method not in _BODYLESS:
-        first.append((b"content-length", str(len(asked.body)).encode("ascii")))
-    return first
-
-
-@lru_cache(maxsize=1024)
-def _common(host: str, raw: tuple[tuple[str, str], ...]) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-    """The authority and the fields. Cached: a crawl sends the same ones to a host again and again."""
-    headers = Headers(raw)
-    kept = headers.without(*_NOT_SENT)
-    if "accept-encoding" not in kept:
-        kept = Headers([*kept.raw, ("Accept-Encoding", ENCODINGS)])
-    return (headers.get("host") or host).encode(), tuple(_field(name.lower(), value) for name, value in kept.raw)
-
-
-def _field(name: str, value: str) -> tuple[bytes, bytes]:
-    kind = hpack.NeverIndexedHeaderTuple if name in _SECRET else hpack.HeaderTuple
-    field: tuple[bytes, bytes] = kind(name.encode("ascii"), value.strip(" \t").encode())
-    return field
 
 
 def _failure(error: OSError | FetchError) -> FetchError:

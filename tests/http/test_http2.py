@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scrapekit.errors import BadResponse, ConnectFailed, FetchError, TooLarge
 from scrapekit.http import http2
 from scrapekit.http.answer import Answer
-from scrapekit.http.http2 import MAX_IDLE_FRAMES, MAX_SETTINGS, STREAM_WINDOW, WINDOW, Http2
+from scrapekit.http.engine import STREAM_WINDOW, WINDOW
+from scrapekit.http.http2 import MAX_IDLE_FRAMES, MAX_SETTINGS, Http2
 from scrapekit.http.terms import Sizes
 from tests.http.peer import frame, server
 
@@ -290,7 +291,7 @@ def test_a_head_without_end_is_refused_and_costs_no_more_than_a_head():
     assert both.engine.over
     assert type(answer.fault) is TooLarge
     assert type(other.fault) is ConnectFailed
-    assert len(both.engine._block) < 10_000
+    assert both.engine._head.size < 40_000
 
 
 def test_empty_pieces_without_end_are_a_flood():
@@ -534,6 +535,36 @@ def test_frames_for_a_stream_that_we_have_left_are_taken_and_dropped():
     assert not both.engine.over
     both.exchange()
     assert (answer.number, ErrorCodes.CANCEL) in both.resets()
+
+
+@pytest.mark.parametrize(("size", "flood"), [(16_000, False), (512, False), (128, False), (50, True), (1, True)])
+def test_what_is_still_on_the_way_for_a_stream_that_we_have_left_is_no_flood(size, flood):
+    both = Both()
+    answer, other = both.open(), both.open()
+    both.engine.receive(both.head(answer))
+    both.engine.leave(answer)
+    both.exchange()
+    before = both.server.outbound_flow_control_window
+    late = frame(DATA, 0, answer.number, b"x" * size)
+    for _ in range(STREAM_WINDOW // size):
+        both.engine.receive(late)
+    assert both.engine.over is flood
+    if not flood:
+        both.exchange()
+        assert both.server.outbound_flow_control_window - before > STREAM_WINDOW // 2
+        assert both.resets() == [(answer.number, ErrorCodes.CANCEL)]
+        both.engine.receive(both.head(other, end=True))
+        assert other.ended
+
+
+def test_late_bodies_without_end_are_a_flood():
+    both = Both()
+    answer, other = both.open(), both.open()
+    both.engine.leave(answer)
+    for _ in range(2 * WINDOW // 16_000 + 100):
+        both.engine.receive(frame(DATA, 0, answer.number, bytes(16_000)))
+        both.engine.outgoing()
+    assert "flood" in other.fault.detail
 
 
 def test_a_body_is_sent_as_the_peer_has_room():

@@ -23,7 +23,8 @@ from scrapekit.errors import (
 )
 from scrapekit.headers import Headers
 from scrapekit.http import Client, Deadlines, Sizes, Terms, Way
-from scrapekit.http.http2 import MAX_IDLE_FRAMES, STREAM_WINDOW
+from scrapekit.http.engine import STREAM_WINDOW
+from scrapekit.http.http2 import MAX_IDLE_FRAMES
 from scrapekit.testing import FakeNetwork, VirtualClock
 from tests.http.peer import CLOSE, RESET, H2Network, frame, page
 

@@ -49,7 +49,7 @@ def archived(path: Path) -> Iterator[Archived]:
     Reads only, and may be asked of a run that is alive. Raises SinkError where the file is damaged, ConfigError where
     its version is not one that we read.
     """
-    with Translated(path), closing(open_to_read(path)) as data:
+    with Translated(path, "read"), closing(open_to_read(path)) as data:
         try:
             for (packed,) in data.execute("SELECT packed FROM archive ORDER BY id"):
                 yield from unpack(packed)

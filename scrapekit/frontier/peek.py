@@ -31,7 +31,7 @@ def peek(path: Path) -> Peek:
 
     Raises SinkError where the file is not there or damaged, ConfigError where its version is not one that we read.
     """
-    with Translated(path), closing(open_to_read(path)) as data:
+    with Translated(path, "read"), closing(open_to_read(path)) as data:
         version = check_version(data, path)
         if not version:
             return Peek(version, {}, Counts())

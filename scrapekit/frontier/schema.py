@@ -94,7 +94,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         raise SinkError("is not there", file=path)
     # A file without its log beside it is finished: taken as it is, it can be read in a folder that cannot be written.
     finished = not path.with_name(path.name + "-wal").exists()
-    with Translated(path):
+    with Translated(path, "read"):
         address = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if finished else ''}"
         data = sqlite3.connect(address, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
         try:
@@ -125,27 +125,22 @@ def damaged(path: Path, why: object) -> SinkError:
 
 
 class Translated:
-    """Turns what sqlite3 raises into our own."""
+    """Turns what sqlite3 raises into our own: the file is damaged, or it cannot be ``done`` what was wanted."""
 
-    __slots__ = ("_path",)
+    __slots__ = ("_done", "_path")
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, done: str = "written") -> None:
+        self._path, self._done = path, done
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, sqlite3.Error):
-            raise translated(error, self._path) from error
-
-
-def translated(error: sqlite3.Error, path: Path) -> SinkError:
-    """What to raise instead of what sqlite3 raised."""
-    # The lower byte is the primary code, the rest tells more.
-    if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED or "malformed" in str(error):
-        return damaged(path, error)
-    return SinkError(f"cannot be written: {error}", file=path)
+            # The lower byte is the primary code, the rest tells more. Malformed JSON has the code of a wrong statement.
+            if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED or "malformed" in str(error):
+                raise damaged(self._path, error) from error
+            raise SinkError(f"cannot be {self._done}: {error}", file=self._path) from error
 
 
 def _check_library() -> None:

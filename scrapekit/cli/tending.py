@@ -60,7 +60,12 @@ def retry(run: str, statuses: tuple[str, ...], reasons: tuple[str, ...], callbac
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep the newest N of each spider.")
 @click.option("--older-than", callback=duration, metavar="TIME", help="Those that ended so long ago, such as 30d.")
 @click.option(
-    "--state", "states", multiple=True, type=click.Choice(_STATES), help="Those in this state; may be repeated."
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(_STATES),
+    metavar="STATE",
+    help=f"Those in this state: {', '.join(_STATES)}. May be repeated.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -69,6 +74,7 @@ def prune(keep: int | None, older_than: float | None, states: tuple[str, ...], d
     """Delete runs with all that is in their folders; never one that is being crawled. Exports stay.
 
     Without --state only finished runs are meant: the others can be resumed. At least one option has to say which.
+    crawl --since-last compares with the last run of a spider, so --keep 1 at least where you use it.
     """
     if keep is None and older_than is None and not states:
         raise click.UsageError("say which: --keep, --older-than or --state")

@@ -181,8 +181,9 @@ class ParquetSink:
 
 
 def part_of(path: Path) -> Path:
-    """Where the items of a Parquet file stand until it is made."""
-    return path.with_name(f"{path.name}.part.jsonl")
+    """Where the items of a Parquet file stand until it is made: beside what a link points to."""
+    whole = path.resolve()
+    return whole.with_name(f"{whole.name}.part.jsonl")
 
 
 def check_installed(path: Path) -> None:

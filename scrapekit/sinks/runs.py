@@ -62,7 +62,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, root: Path, name: str) -> RunFolder:
-        """The run of that id, or with an id that begins or ends so, or the newest for ``last``.
+        """The run of that id, or with an id that begins or ends so, or the newest for ``last``; a folder may be named.
 
         Raises ConfigError where there is none or more than one.
         """
@@ -72,6 +72,8 @@ class RunFolder:
             raise ConfigError("there is no run here", file=root / HOME / "runs", hint=hint)
         if name == LAST:
             return runs[0]
+        if Path(name).resolve() in {run.path.resolve() for run in runs}:
+            name = Path(name).resolve().name
         meant = [run for run in runs if run.id == name]
         meant = meant or [run for run in runs if name and (run.id.startswith(name) or run.id.endswith(name))]
         if len(meant) != 1:

@@ -153,6 +153,18 @@ def test_what_a_killed_run_left_is_not_written_over_unasked(path: Path, part: Pa
     assert read(path) == []
 
 
+def test_a_link_stays_one(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    path.symlink_to(tmp_path / "disk" / "real.parquet")
+    made(path, {"n": 1})
+    (tmp_path / "disk" / "real.parquet.part.jsonl").write_text('{"n":1}\n{"n":2}\n')
+    with pytest.raises(ConfigError, match=r"real\.parquet\.part\.jsonl is left"):
+        check_targets([path], append=True)
+    open_sink(path, resume_at=2).close()
+    assert path.is_symlink()
+    assert read(path) == [{"n": 1}, {"n": 2}]
+
+
 def test_a_stopped_run_goes_on_from_the_rows_of_the_file(path: Path) -> None:
     made(path, {"n": 1, "m": None}, {"n": 2.5}, {"n": 3, "m": ["x"]})
     sink = open_sink(path, resume_at=2)

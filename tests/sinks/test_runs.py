@@ -117,6 +117,15 @@ def test_a_run_is_named_by_its_id_or_by_one_of_its_ends(
     assert RunFolder.open(tmp_path, name) == three[index]
 
 
+def test_a_run_may_be_named_by_its_folder(
+    three: list[RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert RunFolder.open(tmp_path, ".scrapekit/runs/20261122-080000-quotes/") == three[1]
+    with pytest.raises(ConfigError, match="there is no run"):
+        RunFolder.open(tmp_path, "elsewhere/20261122-080000-quotes/")
+
+
 def test_a_whole_id_means_one_run_though_others_begin_with_it(tmp_path: Path) -> None:
     runs = [RunFolder.create(tmp_path, "quotes", now=noon) for _ in range(3)]
     assert RunFolder.open(tmp_path, runs[0].id) == runs[0]

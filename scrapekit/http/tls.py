@@ -80,11 +80,12 @@ class TLSStream:
 
     secured: Final = True
 
-    __slots__ = ("_engine", "_in", "_out", "_stream", "address")
+    __slots__ = ("_engine", "_flushing", "_in", "_out", "_rest", "_stream", "address")
 
     def __init__(self, stream: Stream, context: ssl.SSLContext, hostname: str) -> None:
         self._stream, self.address = stream, stream.address
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._rest, self._flushing = b"", False
         try:
             # A name that ends in a dot is resolved as it is, but no certificate is made out to it.
             self._engine: Any = context.wrap_bio(self._in, self._out, server_hostname=hostname.rstrip("."))
@@ -159,10 +160,16 @@ class TLSStream:
             self._in.write_eof()
 
     async def _flush(self) -> None:
-        data = self._out.read()
-        while data:
-            sent = await self._stream.write(data)
-            data = data[sent:]
+        """Write what the engine has to say. Where two do so at once, a reader too, the first one writes for both."""
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            while data := self._rest or self._out.read():
+                self._rest = data  # so that none is lost with whoever is cancelled: half a record would be the end
+                self._rest = data[await self._stream.write(data) :]
+        finally:
+            self._flushing = False
 
     async def _look_for_alert(self) -> None:
         """Raise TLSFailed if the peer said by an alert why it cut us off, as for want of our certificate in TLS 1.3."""

@@ -29,7 +29,7 @@ from scrapekit.http import Client, Deadlines, Resolver, Terms, Trust, Way
 from scrapekit.http.address import Address
 from scrapekit.http.opening import Opener
 from scrapekit.http.stream import connect_tcp
-from scrapekit.http.tls import TLS
+from scrapekit.http.tls import TLS, TLSStream
 from scrapekit.retry import pause_before_retry
 from scrapekit.url import split
 
@@ -438,3 +438,57 @@ def test_a_port_that_nobody_listens_on_is_refused(fetch, loopback):
     server.port = port
     with pytest.raises(ConnectFailed, match="refused"):
         fetch(server)
+
+
+class Trickle:
+    """A stream that takes a few bytes at a time; a server's engine reads them."""
+
+    secured, address = False, "192.0.2.1:443"
+
+    def __init__(self, context):
+        self.inbox, self.outbox = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.server = context.wrap_bio(self.inbox, self.outbox, server_side=True)
+        self.slow = False
+
+    async def write(self, data):
+        if self.slow:
+            await curio.sleep(0)
+            data = data[:7]
+        self.inbox.write(data)
+        return len(data)
+
+    async def read(self, size):
+        try:
+            self.server.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        return self.outbox.read()
+
+    def heard(self):
+        found = b""
+        while True:
+            try:
+                found += self.server.read(1000)
+            except ssl.SSLWantReadError:
+                return found
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_who_write_at_once_or_are_cancelled_leave_no_half_record(run, ca, ca_file, cancelled):
+    async def main():
+        trickle = Trickle(serving(ca.issue_cert("site.test")))
+        stream = TLSStream(trickle, TLS(Trust(ca_file=ca_file)).context, "site.test")
+        await stream.shake_hands()
+        trickle.server.do_handshake()
+        trickle.slow = True
+        tasks = [await curio.spawn(stream.write, each * 100) for each in (b"a", b"b", b"c")]
+        for _ in range(3):
+            await curio.sleep(0)
+        if cancelled:
+            await tasks[0].cancel()
+        for task in tasks[cancelled:]:
+            await task.join()
+        await stream.write(b"d" * 100)
+        return trickle.heard()
+
+    assert run(main) == b"".join(each * 100 for each in (b"a", b"b", b"c", b"d"))

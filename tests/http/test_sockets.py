@@ -57,6 +57,20 @@ def test_a_server_that_closes_after_the_answer_is_noticed(play, loopback):
     assert server.connections == 3
 
 
+def test_looks_at_the_rate_of_a_body_lose_none_of_it(play, loopback, monkeypatch):
+    monkeypatch.setattr("scrapekit.http.pace.LOOKS", 1_000)  # one each 5 ms, each of which breaks a read off
+    pieces = [step for number in range(5) for step in (bytes([65 + number]) * 20_000, 0.03)]
+    server = loopback(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", *pieces, keep=True)
+    slow = Deadlines(5.0, 5.0, 30.0, min_rate=1, rate_window=5.0)
+
+    async def main(client, send):
+        for _ in range(2):
+            assert (await send(deadlines=slow)).body == b"".join(pieces[::2])
+
+    play(server, main)
+    assert server.connections == 1
+
+
 def test_a_reset_is_our_error(play, loopback):
     async def main(client, send):
         with pytest.raises(ConnectFailed) as caught:

@@ -97,6 +97,16 @@ def test_a_large_body_comes_in_many_records(fetch, loopback, ca):
     assert fetch(loopback(raw, context=serving(ca.issue_cert("a.test")), keep=True), times=2)[1] == (body, True)
 
 
+def test_looks_at_the_rate_of_a_body_lose_none_of_its_records(fetch, loopback, ca, monkeypatch):
+    monkeypatch.setattr("scrapekit.http.pace.LOOKS", 1_000)  # one each 5 ms, each of which breaks a read off
+    pieces = [step for number in range(5) for step in (bytes([65 + number]) * 20_000, 0.03)]
+    raw = (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", *pieces)
+    server = loopback(*raw, context=serving(ca.issue_cert("a.test")), keep=True)
+    slow = Deadlines(5.0, 5.0, 30.0, min_rate=1, rate_window=5.0)
+    body = b"".join(pieces[::2])
+    assert fetch(server, times=2, deadlines=slow) == [(body, False), (body, True)]
+
+
 # what the certificate is, and what the error says
 REFUSED = {
     "the certificate has expired": {"not_before": NOW - 3 * DAY, "not_after": NOW - DAY},

@@ -34,6 +34,8 @@ from scrapekit.url import Parts
 
 _READ: Final = 65536
 _LOCKED: Final = 407
+#: What tinyproxy says to wrong credentials.
+_UNAUTHORIZED: Final = 401
 #: RFC 9209 §2: the list's last member is the proxy next to us, ``error`` says that the answer is its own.
 _ERROR: Final = re.compile(r""";\s*error\s*=\s*"?([a-z_]+)[^,]*$""")
 
@@ -107,7 +109,8 @@ class Connect:
         if head is None:
             return b""
         if not 200 <= head.status < 300:
-            raise refused(self._proxy, head.status, head.headers, "the tunnel")
+            status = _LOCKED if head.status == _UNAUTHORIZED else head.status  # it cannot be the site's
+            raise refused(self._proxy, status, head.headers, "the tunnel")
         if exchange.left_over:
             raise failed(self._proxy, "bytes follow its answer before anything was sent", phase="head")
         self.done = True

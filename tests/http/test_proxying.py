@@ -96,6 +96,8 @@ def test_407_says_that_credentials_are_wanted():
         assert (type(error), error.refused) == (ProxyLocked, False)
         assert error.detail == "http://p.example:3128: 407: it wants credentials, and there are none"
     assert Talk(OPEN_HTTP).fails(answer).detail.endswith("407: it does not accept the credentials")
+    unauthorized = b"HTTP/1.1 401 Unauthorized\r\n\r\n"
+    assert type(Talk(OPEN_HTTP).fails(unauthorized)) is ProxyLocked, "no site has been asked yet"
 
 
 def test_the_proxys_own_reason_is_told():

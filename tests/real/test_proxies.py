@@ -46,22 +46,35 @@ def site(request: Any, tmp_path: Any) -> Iterator[tuple[Server, str, Trust]]:
     if request.param == "https":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         ca.issue_cert("localhost").configure_cert(context)
-    server = Server({"/": GOOD, "/large": GOOD + b"x" * 0}, context=context)
+    server = Server({"/": GOOD}, context=context)
     yield server, f"{request.param}://localhost:{server.port}/", Trust(ca_file=str(tmp_path / "ca.pem"))
     server.stop()
 
 
-def asked(run: Callable[..., Any], url: str, way: Way, *, times: int = 1, names: bool = False) -> Any:
+def asked(
+    run: Callable[..., Any], url: str, way: Way, *, times: int = 1, names: bool = False, site: Server | None = None
+) -> Any:
     """The answers to so many requests, or the error; the site's name is known to us only with ``names``."""
 
+    async def send(client: Client) -> Reply:
+        """Once more where a kept connection was closed meanwhile, as tinyproxy does without a word."""
+        try:
+            return await client.send("GET", url, Headers(), terms=Terms(way=way))
+        except FetchError as error:
+            if not error.reused:
+                raise
+        return await client.send("GET", url, Headers(), terms=Terms(way=way), fresh=True)
+
     async def main() -> Any:
-        found: list[Reply] = []
+        found: Any = []
         async with Client(Resolver({"localhost": "127.0.0.1"} if names else {}, getaddrinfo=_nobody)) as client:
             try:
                 for _ in range(times):
-                    found.append(await client.send("GET", url, Headers(), terms=Terms(way=way)))
+                    found.append(await send(client))
             except FetchError as error:
-                return error
+                found = error
+        if site is not None:
+            await curio.run_in_thread(site.settle)
         return found
 
     return run(main)
@@ -77,7 +90,8 @@ def test_a_page_comes_through(run: Any, start: Any, site: Any, kind: str, locked
     server, url, trust = site
     with start(kind, locked=locked) as at:
         user = ":".join(USER) + "@" if locked else ""
-        replies = asked(run, url, Way(parse(f"{kind}://{user}{at}"), trust), times=3, names=kind == "socks5")
+        way = Way(parse(f"{kind}://{user}{at}"), trust)
+        replies = asked(run, url, way, times=3, names=kind == "socks5", site=server)
         assert [reply.body for reply in replies] == [b"good"] * 3
     assert not any("proxy-authorization" in each.headers for each in server.asked)
     assert server.paths() == ["/"] * 3
@@ -88,8 +102,11 @@ def test_credentials_that_are_wanted_or_wrong_are_told(run: Any, start: Any, sit
     server, url, trust = site
     with start(kind, locked=True) as at:
         for user in ("", "somebody:else@"):
-            error = asked(run, url, Way(parse(f"{kind}://{user}{at}"), trust), names=kind == "socks5")
-            assert type(error) is ProxyLocked, error
+            error = asked(run, url, Way(parse(f"{kind}://{user}{at}"), trust), names=kind == "socks5", site=server)
+            if isinstance(error, list):  # to wrong credentials tinyproxy says what only a site may say
+                assert (kind, url[:5], user, error[0].status) == ("http", "http:", "somebody:else@", 401)
+            else:
+                assert type(error) is ProxyLocked, error
     assert server.connections == 0
 
 

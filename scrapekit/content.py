@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
@@ -147,8 +148,10 @@ def _bring(content: Content | bytes, path: Path) -> None:
         with suppress(OSError):
             os.link(content.path, path)
             return
-    with path.open("xb") as file:
-        file.writelines(chunks_of(content) if isinstance(content, bytes) else content.chunks())
+    if isinstance(content, Stored):
+        shutil.copyfile(content.path, path)
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.read())
 
 
 def _unlink(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scrapekit.http.body import Spool
 from scrapekit.http.client import Client
 from scrapekit.http.connection import Reply
 from scrapekit.http.gate import SessionLimits
@@ -24,6 +25,7 @@ __all__ = [
     "Session",
     "SessionLimits",
     "Sizes",
+    "Spool",
     "Terms",
     "Trust",
     "Way",

@@ -12,7 +12,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scrapekit.frontier.archive import Entry, validators_text
+from scrapekit.frontier.archive import Entry, stored_validators
 from scrapekit.frontier.contract import Counts, Ended, Found, Outcome, Row
 from scrapekit.frontier.rows import more_of, short_url, told
 from scrapekit.frontier.schema import micros
@@ -75,7 +75,8 @@ class Changes:
             return
         row = replace(ended.row, attempt=0, not_before=0.0)  # as it will be if it is put back
         host, rank, number, *columns = self._columns(row)
-        facts = [json.dumps(ended.reason), validators_text(ended.validators), place, ended.items]
+        validators = json.dumps(stored_validators(ended.validators))
+        facts = [json.dumps(ended.reason), validators, place, ended.items]
         self.failed.append([number, host, rank, *columns, *facts])
 
     def _add(self, found: Found) -> None:

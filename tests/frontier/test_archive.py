@@ -35,4 +35,4 @@ def test_one_outcome_alone_is_packed_small_too() -> None:
     request = Request(url, callback="parse_article", depth=3, parent="https://www.shop.example/catalogue/section-07/")
     row = Row(123456, "www.shop.example", request)
     alone = pack([(Ended(row, Outcome.FETCHED, "", Validators('"5e3f-64fa"', VALIDATORS.modified, b"12345678")), 99)])
-    assert len(alone) < len(url) + 40
+    assert len(alone) < len(url) + 60

@@ -12,7 +12,7 @@ from typing import Final
 
 from scrapekit.errors import SinkError, SinkShort
 from scrapekit.sinks.kept import Kept
-from scrapekit.sinks.opening import STDOUT, open_sink
+from scrapekit.sinks.opening import open_sink
 from scrapekit.sinks.sink import Sink
 from scrapekit.sinks.tail import short
 
@@ -21,34 +21,24 @@ _STEP: Final = 1024**2
 
 
 def resume_sink(
-    target: str | Path,
-    *,
-    position: int | None,
-    record: Path,
-    upto: int,
-    base: int = 0,
-    doubt: bool = False,
-    overwrite: bool = False,
+    target: str | Path, *, position: int, record: Path, upto: int, base: int = 0, doubt: bool = False
 ) -> tuple[Sink, bool]:
-    """Open an export of a run again; gives its sink, and whether it was written anew.
+    """Open a file to which a run exports its items again; gives its sink, and whether it was written anew.
 
     ``position`` is where the last commit left it, ``base`` where it stood when the run began: 0 unless it was added to.
     ``upto`` is the record's own position, in bytes. What lies beyond the position is cut off. A file that is missing,
     shorter than that or no longer of its kind is written anew beyond ``base``; so is any in ``doubt``, as after a loss
-    of power, by which a file may have kept its length and lost what it held. An export that the run has not had so far
-    has the position None: it gets all items, in a file that is not there yet unless it is to ``overwrite`` it.
+    of power, by which a file may have kept its length and lost what it held.
 
     Raises SinkError where what stood in the file before the run is gone, or the record is shorter than ``upto``, and
     ConfigError as ``check_target`` does.
     """
-    if target == STDOUT:
-        return open_sink(target), False
-    if position is not None and not doubt:
+    if not doubt:
         try:
             return open_sink(target, resume_at=position), False
         except SinkShort:
             pass
-    sink = _open_at(target, base) if position is not None else open_sink(target, overwrite=overwrite)
+    sink = _open_at(target, base)
     try:
         copy_items(record, sink, upto=upto)
     except BaseException:

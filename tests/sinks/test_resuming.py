@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scrapekit.errors import ConfigError, SinkError, SinkShort
-from scrapekit.sinks import Sink, StdoutSink, copy_items, keep, open_sink, resume_sink, write_all
+from scrapekit.errors import SinkError, SinkShort
+from scrapekit.sinks import Sink, copy_items, keep, open_sink, resume_sink, write_all
 from scrapekit.sinks.jsonlines import JsonLinesSink
 
 
@@ -178,23 +178,6 @@ def test_where_what_was_added_to_is_gone_nothing_is_made(path: Path, record: Pat
     assert list(path.parent.iterdir()) == [record]
 
 
-def test_an_export_that_a_resume_brings_gets_all_items(path: Path, record: Path) -> None:
-    for overwrite in (False, True):
-        sink, anew = resume_sink(path, position=None, record=record, upto=24, overwrite=overwrite)
-        sink.close()
-        assert anew
-        assert numbers(path) == [0, 1, 2]
-    with pytest.raises(ConfigError, match="exists already"):
-        resume_sink(path, position=None, record=record, upto=24)
-
-
-def test_standard_output_goes_on_without_what_it_had(record: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    sink, anew = resume_sink("-", position=None, record=record, upto=24)
-    assert not anew
-    assert isinstance(sink, StdoutSink)
-    assert capfd.readouterr().out == ""
-
-
 @pytest.mark.parametrize(("torn", "count"), [("", 3), ('{"n"', 3), ('{"n":3}', 3), ('{"n":3}\n', 4)])
 def test_a_torn_last_line_is_left_out_of_a_copy(torn: str, count: int, path: Path, record: Path) -> None:
     with record.open("a") as file:
@@ -212,6 +195,6 @@ def test_a_long_record_is_read_in_pieces(path: Path, record: Path) -> None:
     sink.write([keep({"n": n, "text": text}) for n, text in enumerate(texts)])
     upto = sink.position()
     sink.close()
-    again, _ = resume_sink(path, position=None, record=record, upto=upto)
+    again, _ = resume_sink(path, position=1, record=record, upto=upto)
     again.close()
     assert [item["text"] for item in READERS[path.suffix](path)] == texts

@@ -79,6 +79,6 @@ class HostLine:
             return HostState()
         try:
             opens_at, rule, memory = json.loads(text)
-        except (ValueError, TypeError) as error:
+            return HostState(opens_at, rule, None if memory is None else self._load(memory))
+        except (ValueError, TypeError, LookupError) as error:
             raise damaged(self._file.path, error) from error
-        return HostState(opens_at, rule, None if memory is None else self._load(memory))

@@ -188,7 +188,7 @@ class SQLiteFrontier:
             self._line.more_wait({host: n for host, n in added.items() if host not in leased})
             changes.numbers.counts.pending += sum(added.values())
             changes.numbers.counts.ended[Outcome.FAILED] -= sum(added.values())
-            enter_notes(self._file, notes or {}, changes)
+            enter_notes(self._file, note_texts(notes or {}), changes)
         for host in added.keys() & leased.keys():
             leased[host].waiting += added[host]
         self._take_over(changes, {}, sync=False)

@@ -338,9 +338,10 @@ def test_failed_requests_are_put_back_in_a_later_process(make: Callable[..., SQL
     frontier.commit(Batch(ended=[Ended(row, Outcome.FAILED, "timeout") for row in rows]), nothing)
     frontier.close()
     frontier = make()
-    assert frontier.reopen(lambda reason: reason == "timeout") == 3
+    assert frontier.reopen(lambda reason: reason == "timeout", {"said": "again"}) == 3
     frontier.close()
     frontier = make()
+    assert frontier.notes() == {"said": "again"}
     assert all_rows(frontier) == rows
     assert list(archived(path)) == []
 
@@ -425,7 +426,15 @@ def test_values_that_make_no_sense_are_damage_too(
         make()
 
 
-@pytest.mark.parametrize("statement", ["UPDATE ready SET more = '{'", "UPDATE ready SET more = '[1]'"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ready SET more = '{'",
+        "UPDATE ready SET more = '[1]'",
+        "UPDATE hosts SET state = '[1]'",
+        'UPDATE hosts SET state = \'[0, "", "no json"]\'',
+    ],
+)
 def test_a_row_that_makes_no_sense_is_damage_too(
     make: Callable[..., SQLiteFrontier], path: Path, statement: str
 ) -> None:

@@ -309,6 +309,8 @@ class Http2:
         self._told[answer] = None
 
     def _reset(self, number: int, code: ErrorCodes) -> None:
+        if self.over:
+            return
         try:
             self._h2.reset_stream(number, code)
         except h2.exceptions.NoSuchStreamError:  # it has ended on both sides

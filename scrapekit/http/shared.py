@@ -76,9 +76,11 @@ class SharedConnection(Connection):
         me = await curio.current_task()
         try:
             # First they must be out of the kernel's hands: it knows the socket by its number.
-            for task in self._tasks:
-                if task is not me:
-                    await task.cancel()
+            others = [task for task in self._tasks if task is not me]
+            for task in others:
+                await task.cancel(blocking=False)
+            for task in others:
+                await task.wait()
         finally:
             await self._stream.close()
             await self._wake(list(self._lanes))
@@ -197,7 +199,7 @@ class SharedConnection(Connection):
         try:
             await self._put()  # with nothing awaited between
         except (OSError, FetchError) as error:
-            if first:
+            if first and lane.opened:
                 lane.answer.fail(ConnectFailed(_failure(error).detail, phase="send"))
             raise
         await self._written(lane)

@@ -72,9 +72,8 @@ def compare(url: str, ca_file: str, at_once: int, options: argparse.Namespace) -
             runs.append(curio.run(measure, url, terms, options.requests, at_once))
     for http2, runs in found.items():
         rate, busy = (statistics.median(column) for column in zip(*runs, strict=True))
-        print(
-            f"{at_once} at once, {'HTTP/2' if http2 else 'HTTP/1.1':8} {rate:6.0f} requests/s, {busy * 1e6:4.0f} µs each"
-        )
+        name = "HTTP/2" if http2 else "HTTP/1.1"
+        print(f"{at_once} at once, {name:8} {rate:6.0f} requests/s, {busy * 1e6:4.0f} µs each")
 
 
 if __name__ == "__main__":

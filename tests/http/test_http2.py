@@ -434,6 +434,15 @@ def test_the_end_of_the_connection_is_an_error_for_each(begun):
     assert answer.fault.phase == ("body" if begun else "head")
 
 
+def test_whoever_leaves_a_connection_that_is_over_says_nothing():
+    both = Both()
+    answer = both.open("POST", whole=False)
+    both.engine.receive(both.head(answer, end=True))
+    both.engine.receive(b"")
+    both.engine.leave(answer)
+    assert both.engine.outgoing() == b""
+
+
 # ---- resets and goodbyes ----
 
 

@@ -68,6 +68,10 @@ class Session:
         dial: Dial = network.dial if network else dial_tcp
         self._client = Client(self._resolver, dial=dial, now=now)
         self._gates: dict[str, Gate] = {}
+        limit = self.limits
+        self._usual = Terms(
+            Deadlines(limit.connect, limit.timeout, limit.timeout, min_rate=limit.min_rate), Sizes(limit.max_size)
+        )
         self._proxies = ProxyChoice(os.environ, now=now)
         self._listed = _listed(proxy, direct=not trust_env or network is not None)
         self._proxies.check(self._listed)
@@ -239,6 +243,8 @@ class Session:
 
     def _terms(self, request: Request, way: Way, *, live: bool) -> Terms:
         limits = self.limits
+        if way is DIRECT and not (live or request.timeout or request.max_size or request.to_file):
+            return self._usual
         total = request.timeout or limits.timeout
         first_byte = limits.timeout if live else total
         if live and request.timeout is None and limits.min_rate:

@@ -6,7 +6,8 @@ address turns out to be 10.0.0.1: whoever connects asks ``may_be_private``, and 
 
 Open are hosts that a start request names by their address, hosts in ``[resolve]``, and those with ``allow_private``. A
 name that the system's resolver puts at a private address is not, also where a start request has it: what it stands for
-is not ours to say.
+is not ours to say. And a name opens nothing beside itself, wherever ``[resolve]`` puts it: its pages may be copies of a
+site on the open net, with all the links of that.
 
 Pure. Takes canonical hosts and URLs only, so that every spelling of an address is one.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from scrapekit.private import is_private, is_private_host
+from scrapekit.private import is_private_host
 from scrapekit.tables import Address
 from scrapekit.url import host_of, split, split_host
 
@@ -55,7 +56,7 @@ class Reach:
 
         Of hosts that are no private addresses by their spelling, nothing is known here.
         """
-        return source is not None and self.is_closed(host) and not self._is_private(host_of(source))
+        return source is not None and self.is_closed(host) and not self._is_spelt(host_of(source))
 
     def is_closed(self, host: str) -> bool:
         """Whether a host is private by its spelling, and nobody gave leave."""
@@ -78,16 +79,12 @@ class Reach:
         )
 
     def _is_open(self, host: str) -> bool:
-        return host in self.started or self._limits_for(host).allow_private or bool(self._named(host))
+        return host in self.started or self._limits_for(host).allow_private or self._is_named(host)
 
-    def _is_private(self, host: str) -> bool:
-        return self._is_spelt(host) or any(is_private(address.ip) for address in self._named(host))
-
-    def _named(self, host: str) -> list[Address]:
-        """What ``[resolve]`` says of a host; without a port it may be either of the two default ones."""
+    def _is_named(self, host: str) -> bool:
+        """Whether ``[resolve]`` has a host; without a port that may be either of the two default ones."""
         name, port = split_host(host)
-        found = [self._static(name, each) for each in ((port,) if port else (80, 443))]
-        return [address for address in found if address is not None]
+        return any(self._static(name, each) is not None for each in ((port,) if port else (80, 443)))
 
     def _is_spelt(self, host: str) -> bool:
         known = self._spelt.get(host)

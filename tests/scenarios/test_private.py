@@ -100,6 +100,14 @@ def test_D08_a_chain_of_hops_over_the_open_net_opens_nothing(crawl: Callable[...
     assert asked(network) == {SITE, "other.example"}
 
 
+def test_D08_a_name_in_resolve_leads_to_no_address_not_even_to_its_own(web: Callable[..., Any]) -> None:
+    site = web({"/x": GOOD})
+    site.server.plays["/"] = moved(f"http://127.0.0.1:{site.server.port}/x")
+    crawled = site.crawl(["http://a.test/"])
+    assert crawled.reasons == {"failed: private address": 1}
+    assert site.server.paths() == ["/robots.txt", "/"]
+
+
 # ---- who may ----
 
 HOST_LEAVE: Final = "hosts.'10.0.0.1'.allow_private=true"

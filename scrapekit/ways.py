@@ -60,10 +60,14 @@ class Ways:
 
     def apply(self, settings: Settings) -> None:
         """Go by other settings from now on. Raises ConfigError, and goes by those that it had, where they cannot be."""
+        checked: set[Trust] = set()
         for host, limits in _every(settings, self._spider):
+            trust = self._trust(limits, settings.root)
             try:
                 self._choice.check(limits.proxy)
-                self._check_files(self._trust(limits, settings.root))
+                if trust not in checked:
+                    self._check_files(trust)
+                    checked.add(trust)
                 if limits.http2:
                     need_http2()
             except ConfigError as error:

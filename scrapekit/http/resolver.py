@@ -15,7 +15,6 @@ Knows nothing of politeness or of which addresses may be connected to.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -24,11 +23,11 @@ from typing import Any, Final, NamedTuple, Protocol, Union
 
 import curio
 
-from scrapekit.errors import ConfigError, FetchTimeout, NameServerFailed, ResolveFailed
+from scrapekit.errors import FetchTimeout, NameServerFailed, ResolveFailed
 from scrapekit.http.address import Address
 from scrapekit.http.limit import Expired, Limit
+from scrapekit.http.static import read_static
 from scrapekit.http.thread import in_thread
-from scrapekit.tables import static_name
 
 MAX_OUT: Final = 16
 MAX_THREADS: Final = 128
@@ -95,7 +94,7 @@ class Resolver:
         max_out: int = MAX_OUT,
         patience: float = PATIENCE,
     ) -> None:
-        self._static = {_name(name): _target(name, target) for name, target in (static or {}).items()}
+        self._static = read_static(static or {})
         self._getaddrinfo = getaddrinfo or system_addresses
         self._now, self._ttl, self._negative_ttl, self._timeout = now, ttl, negative_ttl, timeout
         #: The names that are known, also what has run out; the oldest first.
@@ -248,30 +247,3 @@ def _at(answer: tuple[str, ...] | ResolveFailed | None, port: int) -> Answer | N
 def _is_address(hostname: str) -> bool:
     # A canonical hostname that ends in a digit or holds a colon is an address and nothing else (URL standard).
     return ":" in hostname or hostname[-1:].isdigit()
-
-
-def _name(name: str) -> str:
-    try:
-        return static_name(name)
-    except ValueError as error:
-        raise ConfigError(str(error), key=f"resolve.{name}") from None
-
-
-def _target(name: str, target: str) -> tuple[str, int | None]:
-    try:
-        if target.count(":") > 1 and "[" not in target:
-            target = f"[{target}]"
-        ip, colon, port = target.rpartition(":")
-        if not colon or port.endswith("]"):
-            ip, port = target, ""
-        ip = str(ipaddress.ip_address(ip.strip("[]")))
-        return ip, _port(port) if port else None
-    except ValueError:
-        raise ConfigError(f"{target!r} is not an IP address, or address:port", key=f"resolve.{name}") from None
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65536:
-        raise ValueError(text)
-    return port

@@ -16,7 +16,7 @@ import os
 import sqlite3
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import islice
@@ -74,10 +74,6 @@ class PageCache:
     def __repr__(self) -> str:
         return f"<PageCache {self.path}>"
 
-    def __len__(self) -> int:
-        """How many answers are on disk."""
-        return self.sizes().answers
-
     def has(self, rows: Iterable[Row]) -> set[int]:
         """The ids of those rows whose answers are kept. Runs in the keeper's thread; writes what waits, too."""
         self.flush()
@@ -110,17 +106,15 @@ class PageCache:
             self._give_up(error)
             return None
 
-    def put(self, request: Request, reply: Reply, now: float, *, sent: Headers | None = None) -> bool:
-        """Keep an answer, unless it is no page or was meant for one person; says whether it is kept.
+    def put(self, request: Request, reply: Reply, sent: Headers, now: Callable[[], float]) -> None:
+        """Keep an answer, unless it is no page or was meant for one person; ``sent`` are the fields that went out.
 
-        ``sent`` are the fields that went out, where they are more than the request's own. The latest answer counts.
+        The latest answer to a request counts.
         """
         key = key_of(request)
-        personal = sent is not None and any(name in sent for name in _PERSONAL)
-        if key is None or personal or not is_page(reply) or self._broken:
-            return False
-        self._waiting.append((key, request, reply, now))
-        return True
+        personal = any(name in sent for name in _PERSONAL)
+        if key is not None and not personal and is_page(reply) and not self._broken:
+            self._waiting.append((key, request, reply, now()))
 
     def flush(self) -> None:
         """Write what waits. Runs in the keeper's thread."""
@@ -138,7 +132,7 @@ class PageCache:
     def clear(self) -> int:
         """Forget every answer, and give the room back; says how many there were. Raises SinkError."""
         self._waiting.clear()
-        count = len(self)
+        count = self.sizes().answers
         try:
             with self._writer:
                 self._writer.execute("DELETE FROM answers")

@@ -48,6 +48,7 @@ async def crawl_async(
     ``overwrite`` or ``append``. ``keep``: whether the run has a folder of its own below ``.scrapekit/runs``; by default
     it has, but on a fake ``network``. ``resume``: take up the newest run with work left, or the one of that id.
     ``since_last``: ask only for what has changed since the newest run that ended in good order.
+    ``cache``: take what the project keeps of pages, and keep what is fetched: for working on the spider.
     ``max_pages``, ``max_items``, ``max_time``, ``max_failures``, ``fail_fast``: see Bounds. Settings are those of the
     nearest scrapekit.toml by default.
 
@@ -74,6 +75,7 @@ def prepare_crawl(
     keep: bool | None = None,
     resume: bool | str = False,
     since_last: bool = False,
+    cache: bool = False,
     network: Network | None = None,
     clock: Callable[[], float] | None = None,
     extra_sinks: Sequence[Sink] = (),
@@ -88,6 +90,8 @@ def prepare_crawl(
     left = to_resume(home, spider.name, resume if isinstance(resume, str) else None) if resume else None
     given = {**(left.arguments if left else {}), **(arguments or {})}
     made = spider if isinstance(spider, Spider) else spider(**given)
+    if cache and since_last:
+        raise ConfigError("--cache and --since-last exclude each other: what is kept never changes")
     targets = [output] if isinstance(output, (str, Path)) else output
     files = [target for target in targets if isinstance(target, (str, Path))]
     if left is None:
@@ -105,6 +109,7 @@ def prepare_crawl(
         sinks=[*(target for target in targets if not isinstance(target, (str, Path))), *extra_sinks],
         run=run,
         since=since,
+        cache=cache,
         facts={"arguments": _storable(given), **({"former": since.id} if since else {})},
         clock=clock,
         network=network,

@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -65,9 +66,10 @@ class Crawl:
     """One execution of a spider.
 
     ``exports`` and ``sinks`` get the items besides the run's own record in ``run``, if there is one; one that was left
-    is taken up. ``since`` is the run that a new one asks what has changed since. ``facts`` are noted of it (what the
-    spider was called by, its arguments). ``clock`` gives seconds since the epoch; ``network`` replaces the real one,
-    ``random`` what jitter is drawn from. ``run()`` may be awaited once.
+    is taken up. ``since`` is the run that a new one asks what has changed since; with ``cache`` what the project keeps
+    of pages is asked before the sites are. ``facts`` are noted of it (what the spider was called by, its arguments).
+    ``clock`` gives seconds since the epoch; ``network`` replaces the real one, ``random`` what jitter is drawn from.
+    ``run()`` may be awaited once.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Crawl:
         sinks: Sequence[Sink] = (),
         run: RunFolder | None = None,
         since: RunFolder | None = None,
+        cache: bool = False,
         facts: Mapping[str, Any] = _NO_FACTS,
         clock: Callable[[], float] | None = None,
         network: Network | None = None,
@@ -88,6 +91,7 @@ class Crawl:
         self.spider, self.settings, self.stats = spider, settings, Stats()
         self._bounds = bounds or Bounds(max_failures=settings.crawl.max_failures)
         self._run, self._since, self._facts, self._files = run, since, facts, Files(run, exports, sinks)
+        self._cached = cache
         self._limits: dict[str, Limits] = {}
         self._clock = clock or steady_clock()
         self._resolver: Names = network.resolver if network else Resolver(settings.resolve)
@@ -122,6 +126,8 @@ class Crawl:
 
             past = self._take_up()
             await in_its_thread(self._files.open_former, self._since)
+            if self._cached:
+                self._files.open_cache()
             scheduler = self._scheduler = self._compose(in_its_thread if self._run else call_here, past)
             follower = await curio.spawn(follow, self.settings, self._take_over)
             try:
@@ -181,7 +187,7 @@ class Crawl:
             random=self._random.random,
             past=past,
         )
-        files, alarm = self._files, Alarm()
+        files, cache, alarm = self._files, self._files.cache, Alarm()
         keeper = Keeper(
             files.frontier,
             registry,
@@ -198,6 +204,7 @@ class Crawl:
             book=files.book,
             resumed=bool(files.notes),
             durable=self._run is not None,
+            kept=cache.has if cache else None,
         )
         self._callbacks = Callbacks(self.spider, limit=settings.crawl.callback_timeout)
         pages = Pages(
@@ -220,6 +227,7 @@ class Crawl:
             agent=settings.identity.name,
             uses_of=registry.uses,
             sign=signer(settings, clock=clock),
+            keep=partial(cache.put, now=clock) if cache else None,
             random=self._random,
         )
         self._notes.restore_jars(files.notes, fetcher)
@@ -237,6 +245,7 @@ class Crawl:
             max_wait=settings.crawl.max_wait,
             bounds=self._bounds,
             starts=not files.notes.get("start_done", False),
+            answer_kept=cache.get if cache else None,
         )
 
     def _limits_for(self, host: str) -> Limits:

@@ -89,8 +89,8 @@ class Fetcher:
     ``headers`` go with every request (the User-Agent among them), and what ``sign`` gives for its method and URL, and
     ``authorization`` for its URL. ``agent`` is our robots.txt token; ``uses_of`` tells what robots.txt says of the use
     of a URL's content. ``refuses_hop`` says whether an answer from a URL may not lead to a target. ``way_of`` gives the
-    way to a URL; ``way_failed`` is told that its proxy failed, and says whether another takes over at once. ``clock``
-    gives seconds since the epoch.
+    way to a URL; ``way_failed`` is told that its proxy failed, and says whether another takes over at once. ``keep`` is
+    given each page's request and answer, with the fields that went out. ``clock`` gives seconds since the epoch.
     """
 
     def __init__(
@@ -108,9 +108,10 @@ class Fetcher:
         refuses_hop: Callable[[str, str], bool] = lambda target, url: False,
         way_of: Callable[[str, Limits], Way] = lambda url, limits: DIRECT,
         way_failed: Callable[[str, Limits, Way, ProxyFailed], bool] = lambda url, limits, way, error: False,
+        keep: Callable[[Request, Reply, Headers], None] | None = None,
         random: Random | None = None,
     ) -> None:
-        self._sender, self._clock = sender, clock
+        self._sender, self._clock, self._keep = sender, clock, keep
         self._agent, self._uses_of, self._sign = agent, uses_of, sign
         self._authorization, self._refuses_hop = authorization, refuses_hop
         self._way_of, self._way_failed = way_of, way_failed
@@ -132,13 +133,13 @@ class Fetcher:
         byte; if it says no, the row is put back.
         """
         limits = turn.host.limits
-        way = self._way_of(request.url, limits)
+        way, headers = self._way_of(request.url, limits), self._outgoing(request, limits.headers)
         began = self._clock()
         try:
             reply = await self._sender.send(
                 request.method,
                 request.url,
-                self._outgoing(request, limits.headers),
+                headers,
                 request.body,
                 terms=terms_of(
                     limits,
@@ -158,6 +159,15 @@ class Fetcher:
         except FetchError as error:
             return self._failed(turn, request, error)
         self._cut.discard(turn.row.id)
+        if self._keep is not None and turn.robots_of is None:
+            self._keep(turn.row.request, reply, headers)
+        return self._judged(turn, request, reply, began)
+
+    def replayed(self, turn: Turn, request: Request, reply: Reply) -> Result:
+        """What becomes of a request whose answer was kept: as if it had just come, but from nobody."""
+        return replace(self._judged(turn, request, reply, self._clock()), heard=UNHEARD)
+
+    def _judged(self, turn: Turn, request: Request, reply: Reply, began: float) -> Result:
         self._keep_cookies(request, reply)
         try:
             hop = self._hop(turn, request, reply)

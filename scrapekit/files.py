@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from scrapekit.cache import PageCache
 from scrapekit.config import Settings
 from scrapekit.errors import SinkError
 from scrapekit.former import Former
@@ -67,6 +68,7 @@ class Files:
         self.ledger: Ledger | None = None
         self.book: HostBook | None = None
         self.former: Former | None = None
+        self.cache: PageCache | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -100,6 +102,12 @@ class Files:
             self._open.callback(locks.close)
             self.book = HostBook(self._run.home, locks, self._run.id)
             self._open.callback(self.book.close)
+
+    def open_cache(self) -> None:
+        """Open the pages that the project keeps for working on spiders."""
+        if self._run is not None:
+            self.cache = PageCache(self._run.home)
+            self._open.callback(self.cache.close)
 
     def open_former(self, since: RunFolder | None) -> None:
         """Read the run that an incremental crawl goes by; one that is taken up goes by the same as before."""

@@ -11,8 +11,9 @@ is nothing in either.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final
 
 import curio
@@ -72,6 +73,7 @@ class _Round:
     refilled: list[tuple[Want, list[Row]]]
     leased: Leased
     counts: Counts
+    at_hand: Collection[int] = ()
 
 
 class Keeper:
@@ -81,7 +83,8 @@ class Keeper:
     ``notes`` tells what a resumed crawl needs besides. ``changed`` is rung after each visit to the frontier.
     ``workbench`` hosts are leased at the most, with ``window`` rows each. ``book`` remembers hosts beyond this crawl;
     ``resumed`` is whether the frontier's own memory of them may be older than that. A ``durable`` frontier is visited
-    once more when nothing was committed for a while, so that what was committed last reaches the disk.
+    once more when nothing was committed for a while, so that what was committed last reaches the disk. ``kept`` says
+    of rows which ones' answers are at hand; it is called where the frontier is.
     """
 
     def __init__(
@@ -102,7 +105,9 @@ class Keeper:
         undo: Callable[[], None] = lambda: None,
         resumed: bool = False,
         durable: bool = False,
+        kept: Callable[[Iterable[Row]], Collection[int]] | None = None,
     ) -> None:
+        self._kept = kept
         self._book, self._resumed, self._durable = book, resumed, durable
         self._interval, self._notes, self._undo = interval, notes, undo
         self._frontier, self._registry, self._write, self._stats = frontier, registry, write, stats
@@ -306,7 +311,12 @@ class Keeper:
             self._book.note(notable, closed=False)
             self._book.note(released, closed=True)
         leased = self._claimed(frontier.lease(max(room, 0), self._window, now, wanted), now)
-        return _Round(committed, [(want, refilled[want.host]) for want in wants], leased, frontier.counts())
+        at_hand: Collection[int] = ()
+        if self._kept is not None:
+            leases = [lease.rows for lease in leased.hosts]
+            at_hand = self._kept(chain(committed.rows, *refilled.values(), *leases))
+        refills = [(want, refilled[want.host]) for want in wants]
+        return _Round(committed, refills, leased, frontier.counts(), at_hand)
 
     def _committed(self, batch: Batch) -> Committed:
         try:
@@ -343,6 +353,7 @@ class Keeper:
 
     def _spread(self, batch: Batch, answer: _Round) -> None:
         registry, now = self._registry, self._clock()
+        registry.at_hand = answer.at_hand
         for ended in batch.ended:
             registry.forget(ended.row, now)
         for put_back in batch.put_back:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count, islice
 from random import random
 from typing import Final
@@ -81,9 +81,14 @@ class HostRegistry:
         self._strays: dict[str, list[tuple[Row, Origin]]] = {}  # errands at hosts that are not leased yet
         self._calls = False  # for such a host, since it was last asked for
         self._notable: dict[str, Host] = {}  # those that must be remembered as they stand
-        self._touched: dict[str, Host] = {}  # those that were sent something, or heard of, since they were last asked of
+        self._touched: dict[
+            str, Host
+        ] = {}  # those that were sent something, or heard of, since they were last asked of
         self.refused: deque[Refused] = deque()
         self.unresolved: deque[tuple[str, str]] = deque()
+        #: Ids of rows whose answers are kept, among those that come in next.
+        self.at_hand: Collection[int] = ()
+        self._replays: deque[Row] = deque()
 
     def __repr__(self) -> str:
         return f"<HostRegistry {len(self._hosts)} hosts, {self._line!r}>"
@@ -102,8 +107,7 @@ class HostRegistry:
         host.relive(self._past.pop(lease.host, ()))
         host.learn(self._agent, now)
         for row in lease.rows:
-            host.held.add(row.id)
-            host.window.put(row, now)
+            self._hold(host, row, now)
         for row, origin in self._strays.pop(host.name, ()):
             self._send_errand(host, row, origin)
         self._settle(host, now)
@@ -117,8 +121,7 @@ class HostRegistry:
             # Whatever waits in the frontier goes first.
             host.backlog += 1
         else:
-            host.held.add(row.id)
-            host.window.put(row, now)
+            self._hold(host, row, now)
         self._settle(host, now)
 
     def refilled(self, want: Want, rows: list[Row], now: float) -> None:
@@ -127,8 +130,7 @@ class HostRegistry:
         host.refilling = False
         for row in rows:
             if row.id not in host.held:
-                host.held.add(row.id)
-                host.window.put(row, now)
+                self._hold(host, row, now)
                 host.backlog -= 1
         if len(rows) < want.n:
             host.backlog = 0
@@ -219,6 +221,18 @@ class HostRegistry:
             if turn is not None:
                 return turn
         return None
+
+    def replay(self, now: float) -> Turn | None:
+        """A row whose answer is at hand, as a turn that sends nothing and takes nothing of its host; None if none."""
+        if not self._replays:
+            return None
+        row = self._replays.popleft()
+        return Turn(self._hosts[row.host], row, now, now, "", (), "", None, None)
+
+    def not_at_hand(self, turn: Turn, now: float) -> None:
+        """The answer has gone: the row waits for a turn like any other."""
+        turn.host.window.put(turn.row, now)
+        self._settle(turn.host, now)
 
     def sent(self, turn: Turn, now: float) -> None:
         """The first byte of a turn's request is out: from here the delay counts."""
@@ -352,9 +366,19 @@ class HostRegistry:
 
     # -- inside
 
+    def _hold(self, host: Host, row: Row, now: float) -> None:
+        """Take a row in: to wait for its turn, unless its answer is at hand."""
+        host.held.add(row.id)
+        if row.id in self.at_hand:
+            self._replays.append(row)
+        else:
+            host.window.put(row, now)
+
     def _settle(self, host: Host, now: float) -> None:
         """Put a host where it belongs after any change."""
-        if host.backlog > 0 and not host.refilling and self._runs_low(host.window):
+        # What is replayed is in no window, and must not be taken in faster than it is read.
+        crowded = len(self._replays) >= self._each * 4
+        if host.backlog > 0 and not host.refilling and not crowded and self._runs_low(host.window):
             self._hungry[host.name] = host
         if host.done:
             self._idle[host.name] = host

@@ -21,6 +21,7 @@ from scrapekit.errors import CallbackError, FetchError, Overtaken, ScrapekitErro
 from scrapekit.fetcher import Fetcher, Result
 from scrapekit.frontier import Ended, Found, Outcome, Row
 from scrapekit.hosts import UNHEARD, Turn
+from scrapekit.http import Reply
 from scrapekit.keeper import Keeper
 from scrapekit.kernel import Alarm
 from scrapekit.origins import Origin
@@ -58,7 +59,8 @@ class Scheduler:
 
     ``resolve`` looks a URL's name up and never raises; ``max_wait`` is how long, in seconds, nothing may be open before
     the crawl ends with work left. ``starts`` is whether ``start()`` has first requests to tell. Bounds are those of
-    this execution, whatever the run had counted before.
+    this execution, whatever the run had counted before. ``answer_kept`` gives the answer to a request that the registry
+    holds to be at hand.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class Scheduler:
         max_wait: float,
         bounds: Bounds,
         starts: bool = True,
+        answer_kept: Callable[[Request], Reply | None] | None = None,
     ) -> None:
+        self._answer_kept = answer_kept
         self._registry, self._fetcher, self._keeper, self._pages = registry, fetcher, keeper, pages
         self._resolve, self._stats, self._clock, self._alarm = resolve, stats, clock, alarm
         self._record, self._slots, self._max_wait, self._bounds = record, slots, max_wait, bounds
@@ -156,6 +160,9 @@ class Scheduler:
             self._in_flight += 1
             self._connecting += turn.connecting
             await group.spawn(self._fetch, turn)
+        while self._may_take() and (replay := self._registry.replay(self._clock())) is not None:
+            self._in_flight += 1
+            await group.spawn(self._replay, replay)
 
     async def _see_to_the_rest(self, group: Any) -> None:
         """What a look for turns brings up besides: rows that may not go, names that are not known."""
@@ -309,6 +316,24 @@ class Scheduler:
             self._in_flight -= 1
             await self._alarm.ring()
 
+    async def _replay(self, turn: Turn) -> None:
+        """A row whose answer is kept, from there to its outcome's hand-over: nothing is sent, and nobody is asked."""
+        try:
+            request = await self._pages.prepared(turn.row)
+            reply = None if self._answer_kept is None else self._answer_kept(turn.row.request)
+            if reply is None:
+                self._registry.not_at_hand(turn, self._clock())
+            elif isinstance(request, Request):
+                await self._conclude(turn.row, self._fetcher.replayed(turn, request, reply), "cached")
+            else:
+                await self._refuse(turn.row, request)
+        except SinkError as error:
+            self.error = error
+            await self.stop("sink failed")
+        finally:
+            self._in_flight -= 1
+            await self._alarm.ring()
+
     async def _send_prepared(self, turn: Turn, request: Request) -> None:
         """Send what the spider's ``prepare`` made of a row, if robots.txt lets that go too."""
         if request is not turn.row.request and (refused := self._registry.refusal(turn, request)) is not None:
@@ -321,9 +346,12 @@ class Scheduler:
         """Give a turn back unused; its row ends all the same."""
         self._registry.skipped(turn, self._clock())
         self._stop_connecting(turn)
+        await self._refuse(turn.row, end)
+
+    async def _refuse(self, row: Row, end: Refusal) -> None:
         failed = end[0] is Outcome.FAILED
-        harvest = await self._pages.failed(turn.row.request, CallbackError(end[1])) if failed else Harvest()
-        await self._hand_over(turn.row, *end, harvest)
+        harvest = await self._pages.failed(row.request, CallbackError(end[1])) if failed else Harvest()
+        await self._hand_over(row, *end, harvest)
 
     async def _send(self, turn: Turn, request: Request) -> Result:
         async def on_sent() -> None:
@@ -350,8 +378,8 @@ class Scheduler:
             turn.connecting = False
             self._connecting -= 1
 
-    async def _conclude(self, row: Row, result: Result) -> None:
-        """Hand over what became of a row."""
+    async def _conclude(self, row: Row, result: Result, reason: str = "") -> None:
+        """Hand over what became of a row; ``reason`` is that of a page, where nothing else is."""
         self._stats.bytes += result.heard.size
         if result.heard.status:
             self._stats.statuses[result.heard.status] += 1
@@ -360,7 +388,8 @@ class Scheduler:
         elif result.response is not None:
             self._pages_done += 1
             harvest = await self._pages.harvest(row, result.response)
-            await self._hand_over(row, *harvest.outcome, harvest)
+            outcome, why = harvest.outcome
+            await self._hand_over(row, outcome, why or reason, harvest)
         else:
             assert result.error is not None
             await self._give_up(row, result.error)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scrapekit import Headers, Request
-from scrapekit.cache import FILE_NAME, MAX_BODY, PageCache, key_of
+from scrapekit.cache import FILE_NAME, MAX_BODY, PageCache, is_page, key_of
 from scrapekit.content import Budget, Kept
 from scrapekit.errors import SinkError
 from scrapekit.frontier import Row
@@ -43,9 +43,13 @@ def row(request: Request, id: int = 1) -> Row:
     return Row(id, "a.test", request)
 
 
+def put(cache: PageCache, request: Request, answer: Reply, now: float) -> None:
+    cache.put(request, answer, Headers(), lambda: now)
+
+
 def kept(cache: PageCache, request: Request, answer: Reply | None = None) -> Reply | None:
     """What the cache has for a request once an answer to it was put."""
-    cache.put(request, answer or reply(), 1000.0)
+    put(cache, request, answer or reply(), 1000.0)
     cache.flush()
     return cache.get(request)
 
@@ -54,25 +58,25 @@ def kept(cache: PageCache, request: Request, answer: Reply | None = None) -> Rep
 
 
 def test_an_answer_comes_back_as_it_was_but_not_over_the_wire(opened):
-    put = reply(200, bytes(range(256)) * 100, ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"))
-    got = kept(opened(), Request(URL), put)
+    answer = reply(200, bytes(range(256)) * 100, ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"))
+    got = kept(opened(), Request(URL), answer)
     assert got is not None
     assert (got.status, got.headers.raw, got.body, got.version, got.address) == (
-        (200, put.headers.raw, put.body, "1.1", "10.0.0.1")
+        (200, answer.headers.raw, answer.body, "1.1", "10.0.0.1")
     )
     assert (got.wire_bytes, got.reused) == (0, False)
 
 
 def test_an_answer_is_there_for_the_next_process(opened):
     first = opened()
-    first.put(Request(URL), reply(), 1000.0)
+    put(first, Request(URL), reply(), 1000.0)
     first.close()
     assert opened().get(Request(URL)) is not None
 
 
 def test_what_was_put_is_written_when_the_keeper_asks(opened):
     cache = opened()
-    cache.put(Request(URL), reply(), 1000.0)
+    put(cache, Request(URL), reply(), 1000.0)
     assert cache.get(Request(URL)) is None
     assert cache.has([row(Request(URL), 7)]) == {7}
     assert cache.get(Request(URL)) is not None
@@ -84,7 +88,7 @@ def test_the_latest_answer_counts(opened):
     got = kept(cache, Request(URL), reply(200, b"new"))
     assert got is not None
     assert got.body == b"new"
-    assert len(cache) == 1
+    assert cache.sizes().answers == 1
 
 
 def test_a_body_that_came_in_pieces_is_kept_whole(opened):
@@ -101,14 +105,14 @@ def test_all_rows_that_are_kept_are_found_at_once(opened, count):
     cache = opened()
     requests = [Request(f"{URL}/{n}") for n in range(count)]
     for request in requests:
-        cache.put(request, reply(), 1000.0)
+        put(cache, request, reply(), 1000.0)
     rows = [row(request, n) for n, request in enumerate(requests)] + [row(Request(URL + "/other"), 5000)]
     assert cache.has(rows) == set(range(count))
 
 
 def test_two_rows_of_one_request_are_both_found(opened):
     cache = opened()
-    cache.put(Request(URL), reply(), 1000.0)
+    put(cache, Request(URL), reply(), 1000.0)
     assert cache.has([row(Request(URL), 1), row(Request(URL, dont_filter=True), 2)]) == {1, 2}
 
 
@@ -143,7 +147,7 @@ def test_what_was_asked_with_credentials_is_not_kept(opened, name):
     cache = opened()
     secret = Headers({name: "Basic x"})
     assert kept(cache, Request(URL, headers=secret)) is None
-    assert not cache.put(Request(URL), reply(), 1000.0, sent=secret)
+    cache.put(Request(URL), reply(), secret, lambda: 1000.0)
     assert cache.has([row(Request(URL)), row(Request(URL, headers=secret))]) == set()
 
 
@@ -152,7 +156,7 @@ def test_a_body_over_the_limit_is_not_kept(opened, more, is_kept):
     body = Kept(Budget(0))
     body.add(b"x")
     body.size = MAX_BODY + more
-    assert opened().put(Request(URL), Reply(200, Headers(), body, "1.1", "", 7, False), 1000.0) is is_kept
+    assert is_page(Reply(200, Headers(), body, "1.1", "", 7, False)) is is_kept
     body.size = 1
 
 
@@ -191,7 +195,7 @@ def test_what_does_not_change_the_answer_is_no_part_of_the_key():
 def test_clearing_forgets_everything_and_gives_the_room_back(opened, tmp_path):
     cache = opened()
     for n in range(50):
-        cache.put(Request(f"{URL}/{n}"), reply(200, bytes(str(n), "ascii") * 20000), 1000.0 + n)
+        put(cache, Request(f"{URL}/{n}"), reply(200, bytes(str(n), "ascii") * 20000), 1000.0 + n)
     cache.flush()
     before = cache.sizes()
     assert (before.answers, before.oldest, before.newest) == (50, 1000.0, 1049.0)
@@ -207,8 +211,8 @@ def test_an_empty_cache_has_no_times(opened):
 
 def test_two_processes_may_use_one_cache(opened):
     one, two = opened(), opened()
-    one.put(Request(URL + "/1"), reply(), 1.0)
-    two.put(Request(URL + "/2"), reply(), 1.0)
+    put(one, Request(URL + "/1"), reply(), 1.0)
+    put(two, Request(URL + "/2"), reply(), 1.0)
     one.flush()
     two.flush()
     assert one.get(Request(URL + "/2")) is not None
@@ -233,14 +237,14 @@ def test_the_keepers_thread_writes_while_the_loop_reads(opened):
 
     def keep() -> None:
         for n in range(200):
-            cache.put(Request(f"{URL}/{n}"), reply(), 1.0)
+            put(cache, Request(f"{URL}/{n}"), reply(), 1.0)
             cache.has([row(Request(f"{URL}/{n}"))])
 
     thread = threading.Thread(target=keep)
     thread.start()
     assert all(cache.get(Request(URL)) is not None for _ in range(200))
     thread.join()
-    assert len(cache) == 201
+    assert cache.sizes().answers == 201
 
 
 def test_the_file_is_its_owners_alone(opened, tmp_path):
@@ -260,7 +264,7 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(opened, tmp_path, cap
 def test_a_file_that_breaks_in_use_stops_nothing_and_is_moved_aside_in_the_end(opened, tmp_path, caplog):
     cache = opened()
     for n in range(300):
-        cache.put(Request(f"{URL}/{n}"), reply(200, b"x" * n), 1.0)
+        put(cache, Request(f"{URL}/{n}"), reply(200, b"x" * n), 1.0)
     cache.close()
     path = tmp_path / FILE_NAME
     with path.open("r+b") as file:
@@ -270,7 +274,7 @@ def test_a_file_that_breaks_in_use_stops_nothing_and_is_moved_aside_in_the_end(o
         cache = opened()  # its first page is whole
         assert cache.has([row(Request(f"{URL}/{n}"), n) for n in range(300)]) == set()
         assert cache.get(Request(f"{URL}/1")) is None
-        cache.put(Request(f"{URL}/1"), reply(), 1.0)
+        put(cache, Request(f"{URL}/1"), reply(), 1.0)
         cache.close()
     assert len(caplog.records) == 1
     assert (tmp_path / f"{FILE_NAME}.damaged").exists()

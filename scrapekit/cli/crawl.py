@@ -43,6 +43,9 @@ _COUNT = click.IntRange(min=0)
     "--run", "run", metavar="RUN", help="With --resume: the run to go on with, by its id; see scrapekit runs."
 )
 @click.option("--since-last", is_flag=True, help="Ask only for what has changed since the spider's last good run.")
+@click.option(
+    "--cache", is_flag=True, help="Ask no site twice for a page: for working on a spider; see scrapekit cache."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--append", is_flag=True, help="Add to files that exist.")
 @quiet
@@ -82,12 +85,19 @@ def command(
     settings = read_settings(sets)
     console = open_console()
     resume, run, overwrite, append = (wished.pop(name) for name in ("resume", "run", "overwrite", "append"))
-    since_last = wished.pop("since_last")
+    since_last, cache = wished.pop("since_last"), wished.pop("cache")
     if run and not resume:
         raise ConfigError("--run says which run to go on with", hint="add --resume")
     bounds = Bounds(max_failures=settings.crawl.max_failures, **wished)
     wish = Wish(
-        name, targets or _default_targets(resume), overwrite, append, bounds, shell.verbosity, since_last=since_last
+        name,
+        targets or _default_targets(resume),
+        overwrite,
+        append,
+        bounds,
+        shell.verbosity,
+        since_last=since_last,
+        cache=cache,
     )
     # The log is heard before the spider is imported, which may have something to say.
     live = console.is_interactive and not wish.to_terminal

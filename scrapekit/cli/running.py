@@ -54,6 +54,7 @@ class Wish:
     arguments: Mapping[str, str] = field(default_factory=dict)
     resume: str = ""
     since_last: bool = False
+    cache: bool = False
 
     @property
     def to_terminal(self) -> bool:
@@ -131,6 +132,7 @@ async def watched(
         append=wish.append,
         resume=wish.resume,
         since_last=wish.since_last,
+        cache=wish.cache,
         root=root,
         bounds=wish.bounds,
     )

@@ -19,7 +19,7 @@ def kept(project: Path) -> Path:
     with closing(PageCache(folder)) as cache:
         for n in range(3):
             answer = Reply(200, Headers(), bytes(50_000), "1.1", "", 0, False)
-            cache.put(Request(f"https://a.test/{n}"), answer, 1e9 + n)
+            cache.put(Request(f"https://a.test/{n}"), answer, Headers(), lambda: 1e9)
     return folder / FILE_NAME
 
 

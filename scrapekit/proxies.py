@@ -10,6 +10,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -53,9 +54,7 @@ class Proxy:
     @property
     def authorization(self) -> str:
         """What Proxy-Authorization says (RFC 7617), nothing without credentials."""
-        if not self.username and not self.password:
-            return ""
-        return "Basic " + b64encode(f"{self.username}:{self.password}".encode()).decode("ascii")
+        return _basic(self.username, self.password) if self.username or self.password else ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -162,6 +161,11 @@ def _check(scheme: str, username: str, password: str) -> None:
             raise ValueError("must have a user name and a password, or neither (RFC 1929)")
     elif ":" in username:
         raise ValueError("must have a user name without a colon (RFC 7617)")
+
+
+@lru_cache(maxsize=64)
+def _basic(username: str, password: str) -> str:
+    return "Basic " + b64encode(f"{username}:{password}".encode()).decode("ascii")
 
 
 def _masked(part: str) -> str:

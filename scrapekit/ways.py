@@ -1,6 +1,6 @@
 """The way to each URL, by its host's limits: through which proxy, whom to believe in TLS, HTTP/2, private addresses.
 
-Ways are values that connections are shared by, so they are made once and kept: asking costs two look-ups. What may
+Ways are values that connections are shared by, so they are made once and kept: asking costs one look-up. What may
 change a way, a proxy that failed or other settings, forgets those that are kept.
 """
 
@@ -50,8 +50,8 @@ class Ways:
     ) -> None:
         self._spider, self._may_be_private = spider, may_be_private
         self._choice = ProxyChoice(environment, now=now)
-        #: By origin and the identity of the limits; these are kept, so that no other ones get theirs.
-        self._known: dict[tuple[str, int], tuple[Way, Limits]] = {}
+        #: By origin, with the very limits that each was made for.
+        self._known: dict[str, tuple[Limits, Way]] = {}
         self._unverified: set[str] = set()  # hosts of which that was told
         self.apply(settings)
 
@@ -83,9 +83,9 @@ class Ways:
 
     def of(self, url: str, limits: Limits) -> Way:
         """The way to a canonical URL whose host has these limits."""
-        key = url[: url.index("/", 8)], id(limits)
-        known = self._known.get(key)
-        return known[0] if known is not None else self._make(key, url, limits)
+        origin = url[: url.index("/", 8)]
+        known = self._known.get(origin)
+        return known[1] if known is not None and known[0] is limits else self._make(origin, url, limits)
 
     def failed(self, url: str, limits: Limits, way: Way, error: ProxyFailed) -> bool:
         """The way's proxy failed a URL; whether another takes over at once."""
@@ -100,12 +100,12 @@ class Ways:
         proxy = self.of(url, limits).proxy
         return proxy is None or not proxy.resolves
 
-    def _make(self, key: tuple[str, int], url: str, limits: Limits) -> Way:
+    def _make(self, origin: str, url: str, limits: Limits) -> Way:
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
         proxy = self._choice.of(url, limits.proxy)
         way = Way(proxy, self._trust(limits, self._root), limits.http2, self._may_be_private(url))
-        self._known[key] = way, limits
+        self._known[origin] = limits, way
         if not way.trust.verify and url.startswith("https:"):
             self._tell_unverified(host_of(url))
         return way

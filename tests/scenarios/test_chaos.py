@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pytest
 
+from scrapekit.errors import FetchTimeout
 from scrapekit.kernel import Kernel
 from scrapekit.testing import FakeNetwork
 from tests.scenarios import plays
@@ -36,6 +37,7 @@ SETS: Final = (
     "limits.circuit_failures=0",
     "limits.max_size=1 MiB",
     "limits.max_head=256 KiB",
+    "limits.timeout=60",
 )
 
 H: Final[dict[str, Any]] = {
@@ -80,14 +82,14 @@ class _FastSelector(selectors.DefaultSelector):
 
 
 class Chaos:
-    """Answers requests; keeps what each page was answered last."""
+    """Answers requests; keeps how often each page was asked for, and which were answered well."""
 
     def __init__(self, seed: int, scenarios: dict[str, Any]) -> None:
         self.seed, self.scenarios = seed, scenarios
         self.names = sorted(scenarios)
         self.asked = 0
-        self.last: dict[tuple[str, str], str] = {}
-        self._nth: Counter[tuple[str, str]] = Counter()
+        self.times: Counter[tuple[str, str]] = Counter()
+        self.well: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -105,10 +107,12 @@ class Chaos:
             if not asked.target.startswith("/page/"):
                 return GOOD if asked.target in ("/good", "/x") else NOT_FOUND
             page = asked.headers["host"], asked.target
-            self._nth[page] += 1
-            dice = Random(f"{self.seed} {page} {self._nth[page]}")
-            self.last[page] = name = dice.choice(self.names) if not dice.randrange(ODDS) else ""
-            return self.scenarios[name] if name else self.good(*page)
+            self.times[page] += 1
+            dice = Random(f"{self.seed} {page} {self.times[page]}")
+            if not dice.randrange(ODDS):
+                return self.scenarios[dice.choice(self.names)]
+            self.well.add(page)
+            return self.good(*page)
 
     def good(self, host: str, target: str) -> bytes:
         number = int(target.partition("?")[0].rpartition("/")[2])
@@ -130,7 +134,7 @@ class Everywhere(dict[str, Any]):
         return self.chaos
 
 
-def adds_up(chaos: Chaos, crawled: Crawled) -> None:
+def adds_up(chaos: Chaos, crawled: Crawled, *, in_real_time: bool = False) -> None:
     """What must hold, whatever happened."""
     stats = crawled.stats
     assert (stats.end, stats.pending) == ("finished", 0)
@@ -143,8 +147,14 @@ def adds_up(chaos: Chaos, crawled: Crawled) -> None:
     for response in crawled.answers:
         own = f"<p>{response.url}</p>".encode()
         assert response.body.startswith(own) or response.body in BODIES or b"refresh" in response.body, response
-    assert whole == {f"http://{host}{target}" for (host, target), name in chaos.last.items() if not name}
-    assert stats.seen == len({page for page in chaos.last if "?" not in page[1]}) == PAGES
+    well = {f"http://{host}{target}" for host, target in chaos.well}
+    assert whole <= well
+    # On a busy machine an answer may come too late, which says so, or is followed by another try.
+    late = {failure.request.url for failure in crawled.failures if isinstance(failure.error, FetchTimeout)}
+    once = {f"http://{host}{target}" for (host, target), times in chaos.times.items() if times == 1}
+    assert well - whole <= (late | (well - once) if in_real_time else set())
+    asked = {page for page in chaos.times if "?" not in page[1]}
+    assert stats.seen == len(asked) == PAGES
 
 
 def shown(chaos: Chaos, crawled: Crawled, seconds: float) -> None:
@@ -166,7 +176,7 @@ def test_a_crawl_through_chaos_over_real_sockets_adds_up(web: Callable[..., Any]
     site.server.plays = Everywhere(chaos)
     site.more_names = [f"h{number}.test" for number in range(HOSTS)]
     crawled = site.crawl(chaos.urls(), *SETS, spider=Follow, clock=clock)
-    adds_up(chaos, crawled)
+    adds_up(chaos, crawled, in_real_time=True)
     shown(chaos, crawled, time.monotonic() - began)
     assert len(site.server.asked) == chaos.asked
     assert site.server.unfinished == []

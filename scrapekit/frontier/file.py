@@ -75,6 +75,7 @@ class File:
     def close(self) -> None:
         """Work the log into the file, and let go of it. What cannot be worked in is kept in the log."""
         with suppress(sqlite3.Error):
+            self.data.execute("PRAGMA busy_timeout = 1000")  # somebody who looks in may be in the way of it
             self.data.execute("PRAGMA synchronous = FULL")
             self.data.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self.data.close()

@@ -479,4 +479,4 @@ class AgainstSQLite(Against):
 
 
 TestSQLiteAgainstTheModel = AgainstSQLite.TestCase
-TestSQLiteAgainstTheModel.settings = settings(max_examples=60, stateful_step_count=40)
+TestSQLiteAgainstTheModel.settings = settings(max_examples=30, stateful_step_count=40)

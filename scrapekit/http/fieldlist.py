@@ -15,7 +15,7 @@ _BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONN
 #: Fields that speak of a connection of HTTP/1 (RFC 9113 §8.2.2), or are said otherwise.
 _NOT_SENT: Final = (
     "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "http2-settings", "te", "host",
-    "content-length",
+    "content-length", "proxy-authorization",
 )  # fmt: skip
 #: Not kept by the compression's table, where others could guess at them (RFC 7541 §7.1.3).
 _SECRET: Final = frozenset({"authorization", "cookie"})

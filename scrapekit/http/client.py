@@ -11,14 +11,17 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib import import_module
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
-from scrapekit.errors import BadRequest, BadResponse, FetchError
+import curio
+
+from scrapekit.errors import BadRequest, BadResponse, FetchError, FetchTimeout
 from scrapekit.headers import Headers
 from scrapekit.http.body import Into, Spool
 from scrapekit.http.connection import Asked, Connection, Reply, Route
 from scrapekit.http.dialer import Dial, Secure, dial_tcp
 from scrapekit.http.door import Door
+from scrapekit.http.limit import Expired, Limit
 from scrapekit.http.opening import Opener
 from scrapekit.http.outgoing import request_bytes
 from scrapekit.http.pool import IDLE_SECONDS, MAX_AGE, MAX_IDLE, Pool
@@ -162,13 +165,19 @@ class Client:
             await door.open()
 
     async def _open(self, route: Route, parts: Parts, terms: Terms) -> Connection:
+        start = await curio.clock() if terms.way.http2 else 0.0
         stream = await self._opener.open(parts, terms)
         if not (terms.way.http2 and getattr(stream, "protocol", "") == "h2"):
             return Connection(route, stream, born=self._now())
         shared = import_module("scrapekit.http.shared")  # it stands on h2, which not everybody has
-        connection: Connection = shared.SharedConnection(route, stream, sizes=terms.sizes, born=self._now())
+        connection = shared.SharedConnection(route, stream, sizes=terms.sizes, born=self._now())
+        try:
+            async with Limit(terms.deadlines.connect, since=start):
+                await connection.greet()
+        except Expired as late:
+            raise FetchTimeout(f"no greeting {late}", address=stream.address, phase="connect") from None
         self.pool.add(connection)
-        return connection
+        return cast(Connection, connection)
 
     async def _close_dropped(self) -> None:
         while (connection := self.pool.dropped()) is not None:

@@ -60,12 +60,14 @@ class Http2:
     """One connection. ``answers`` are the streams under way, by number; ``sizes`` are told to the peer.
 
     ``receive`` takes what arrived (b"" for the end) and says whose answers have news; ``outgoing`` gives what is to be
-    sent, whoever caused it. ``over`` says that it will carry nothing more.
+    sent, whoever caused it. ``greeted`` says that the peer's settings are here, ``over`` that it will carry nothing
+    more, and ``fault`` why.
     """
 
     def __init__(self, sizes: Sizes) -> None:
         self.answers: dict[int, Answer] = {}
-        self.over = False
+        self.greeted = self.over = False
+        self.fault: FetchError | None = None
         self.received = 0  # bytes from the peer
         self._leaving = ""  # why no stream may be opened any more
         self._told: dict[Answer, None] = {}  # whose news were not fetched yet
@@ -164,6 +166,7 @@ class Http2:
 
     def _end(self) -> None:
         """The peer's end: where nothing had come, it is the connection that failed."""
+        self.fault = self.fault or ConnectFailed(f"closed{self._reason}")
         for answer in self.answers.values():
             kind = BadResponse if answer.received else ConnectFailed
             self._fail(answer, kind(f"closed before the end of the answer{self._reason}", phase=answer.phase))
@@ -171,7 +174,7 @@ class Http2:
 
     def break_off(self, error: FetchError) -> None:
         """The connection is of no use any more: each answer gets this error as its own."""
-        self.over = True
+        self.over, self.fault = True, self.fault or error
         for answer in list(self.answers.values()):
             self._fail(answer, type(error)(f"{error.detail}{self._reason}", phase=answer.phase))
 
@@ -194,6 +197,7 @@ class Http2:
             self._drop(frame)
         else:
             self._hand(frame)
+        self.greeted = True  # the first frame is its settings, or none is taken
 
     def _is_late(self, answer: Answer | None, frame: Frame) -> bool:
         """Whether DATA is for a stream that is over on our side: nobody takes it."""

@@ -38,13 +38,14 @@ class SharedConnection(Connection):
     ``sizes`` are told to the peer as ours; each exchange is held to its own.
     """
 
-    __slots__ = ("_lanes", "_mute", "_orders", "_tasks", "_wanted", "http2")
+    __slots__ = ("_greeted", "_lanes", "_mute", "_orders", "_tasks", "_wanted", "http2")
 
     def __init__(self, route: Route, stream: Stream, *, sizes: Sizes, born: float = 0.0) -> None:
         super().__init__(route, stream, born=born)
         self.http2 = Http2(sizes)
         self._lanes: dict[Answer, Lane] = {}
         self._orders: deque[Lane] = deque()
+        self._greeted = curio.Event()
         self._mute = False  # nothing can be written any more
         self._wanted = curio.Event()  # there is something to write
         self._tasks: list[Any] = []
@@ -60,9 +61,26 @@ class SharedConnection(Connection):
         """Whether it can be used, as far as was read; what else is there ``fit`` finds out."""
         return self.capacity > 0
 
+    async def greet(self) -> None:
+        """Exchange greetings: how many streams the peer allows must be known before more than one is opened.
+
+        Raises FetchError; whatever goes wrong, a cancellation too, the connection is closed then.
+        """
+        try:
+            self._tasks = [await curio.spawn(self._read, daemon=True), await curio.spawn(self._write, daemon=True)]
+            await self._greeted.wait()
+            if self.capacity < 1:
+                raise self.http2.fault or ConnectFailed("the server allows no streams")
+        except FetchError as error:
+            await self.close()
+            raise type(error)(error.detail, phase="connect", address=self.address) from None
+        except BaseException:
+            await self.close()
+            raise
+
     async def fit(self) -> bool:
         """Let what has arrived be read: the peer may have said goodbye while nobody asked (RFC 9113 §9.1)."""
-        for _ in range(_TURNS if self._tasks and not self._lanes else 0):
+        for _ in range(0 if self._lanes else _TURNS):
             if self.capacity < 1 or not self._stream.pending():
                 break
             await curio.sleep(0)
@@ -83,6 +101,7 @@ class SharedConnection(Connection):
                 await task.wait()
         finally:
             await self._stream.close()
+            await self._greeted.set()
             await self._wake(list(self._lanes))
 
     async def ask(
@@ -99,7 +118,7 @@ class SharedConnection(Connection):
         lane = Lane(self, asked, Answer(asked.method, terms.sizes), may_go)
         talk = Talk(lane, lane.answer, terms, on_sent, spool=spool, into=into)
         reused = self.served > 0
-        await self._enter(lane)
+        self._enter(lane)
         try:
             await talk.play(asked.body)
             reply = self._reply(talk, reused=reused)
@@ -123,25 +142,21 @@ class SharedConnection(Connection):
     def _translated(self, error: FetchError | OSError | Expired, talk: Talk) -> FetchError:
         return error if isinstance(error, FetchError) else translated(error, talk)
 
-    async def _enter(self, lane: Lane) -> None:
+    def _enter(self, lane: Lane) -> None:
         if self._state is State.CLOSED:
             lane.answer.fail(ConnectFailed("closed while idle", phase="send"), unprocessed=True)
             return
         if self._state is not State.BUSY:
             self._become(State.BUSY)
         self._lanes[lane.answer] = lane
-        if not self._tasks:
-            self._tasks = [await curio.spawn(self._read, daemon=True), await curio.spawn(self._write, daemon=True)]
 
     async def _leave(self, lane: Lane) -> None:
         self._lanes.pop(lane.answer, None)
         self.http2.leave(lane.answer)
         if lane in self._orders:
             self._orders.remove(lane)
-        if self._state is State.CLOSED:
-            return
-        if not self._lanes and self.capacity < 1:
-            await self.close()
+        if self._state is State.CLOSED or not (self._lanes or self.capacity):
+            await self.close()  # or wait until it is
             return
         if self.http2.pending:
             await self._wanted.set()
@@ -172,6 +187,8 @@ class SharedConnection(Connection):
                 if http2.over:
                     break
                 await self._wake(told)
+                if http2.greeted and not self._greeted.is_set():
+                    await self._greeted.set()
         except (OSError, FetchError) as error:
             http2.break_off(_failure(error))
         finally:

@@ -15,6 +15,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+from h2.settings import SettingCodes
 
 CLOSE, RESET = "close", "reset"
 
@@ -57,6 +58,7 @@ class Peer:
     def __init__(self, network, serve, now, number):
         self.network, self.serve, self._now, self.number = network, serve, now, number
         self.h2 = server()
+        self.most = 0  # streams at once
         self.requests = []
         self.events = []
         self.closed = False
@@ -65,7 +67,12 @@ class Peer:
         self._order = count()
         self._due = []
         self._more = curio.Event()
-        self.flush()
+        if network.allowed is not None:
+            self.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: network.allowed})
+        for seconds, step in network.greeting or ():
+            self.put(step, seconds)
+        if network.greeting is None:
+            self.flush()
 
     # the client's side
 
@@ -101,13 +108,15 @@ class Peer:
             raise BrokenPipeError(32, "Broken pipe")
         while self.full:
             await curio.sleep(1.0)
-        for event in self.h2.receive_data(data):
+        for event in self.h2.receive_data(data) if self.network.greeting is None else ():
             self.events.append(event)
             if isinstance(event, h2.events.RequestReceived):
                 self.requests.append((self._now(), dict(event.headers)))
+                self.most = max(self.most, self.h2.open_inbound_streams)
             with suppress(h2.exceptions.StreamClosedError):
                 self.serve(self, event)
-        self.flush()
+        if self.network.greeting is None:
+            self.flush()
         await self._more.set()
         return len(data)
 
@@ -160,10 +169,12 @@ class Peer:
 
 
 class H2Network:
-    """Dials a new Peer each time. ``peers`` are all that there were."""
+    """Dials a new Peer each time, which allows so many streams, and sends ``greeting`` (steps with their times) instead
+    of its own. ``peers`` are all that there were."""
 
-    def __init__(self, serve, *, chop=None, connecting=0.0):
+    def __init__(self, serve, *, chop=None, connecting=0.0, allowed=None, greeting=None):
         self.serve, self.chop, self.connecting = serve, chop, connecting
+        self.allowed, self.greeting = allowed, greeting
         self.open = 0
         self.peers = []
         self.now = None

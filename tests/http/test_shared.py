@@ -62,9 +62,9 @@ class Play:
 def play(run):
     """Run ``main(play)``; afterwards no connection is open and no task is left."""
 
-    def player(serve, main, *, chop=None, connecting=0.0, **options):
+    def player(serve, main, *, chop=None, connecting=0.0, allowed=None, greeting=None, **options):
         clock = VirtualClock()
-        network = H2Network(serve, chop=chop, connecting=connecting)
+        network = H2Network(serve, chop=chop, connecting=connecting, allowed=allowed, greeting=greeting)
         network.now = clock
 
         async def whole():
@@ -319,6 +319,54 @@ def test_fresh_asks_for_a_connection_of_its_own(play):
         assert len(play.network.peers) == 2
 
     play(page(), main)
+
+
+def test_no_stream_is_opened_before_the_peer_has_said_how_many_may_be(play):
+    async def main(play):
+        tasks = [await curio.spawn(play.send, f"/slow?{n}") for n in range(6)]
+        assert [(await task.join()).body for task in tasks] == [b"good"] * 6
+        assert [peer.most for peer in play.network.peers[:1]] == [2]
+        assert max(peer.most for peer in play.network.peers) == 2
+
+    play(paths(slow=lambda peer, n: peer.after(5.0, peer.answer, n)), main, allowed=2)
+
+
+#   what the server does first                error          after
+GREETINGS = {
+    "nothing": ([], FetchTimeout, 10.0),
+    "too late": ([(11.0, b"")], FetchTimeout, 10.0),
+    "it hangs up": ([(3.0, CLOSE)], ConnectFailed, 3.0),
+    "it resets": ([(0.0, RESET)], ConnectFailed, 0.0),
+    "HTTP/1": ([(0.0, b"HTTP/1.1 400 Bad Request\r\n\r\n")], BadResponse, 0.0),
+    "a goodbye": ([(0.0, frame(4) + frame(GOAWAY, 0, 0, bytes(8)))], ConnectFailed, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", GREETINGS)
+def test_a_greeting_that_goes_wrong_is_a_connection_that_did_not_come(play, name):
+    steps, kind, seconds = GREETINGS[name]
+
+    async def main(play):
+        tasks = [await curio.spawn(play.failing) for _ in range(3)]
+        found = [await task.join() for task in tasks]
+        for error, waited in found:
+            assert (type(error), error.phase, error.sent, waited) == (kind, "connect", False, pytest.approx(seconds))
+        assert "192.0.2.1:443" in {error.address for error, _ in found}
+        assert len(play.network.peers) == 1
+        assert play.network.open == 0
+
+    play(page(), main, greeting=steps)
+
+
+def test_whoever_is_cancelled_while_greetings_are_exchanged_leaves_nothing(play):
+    async def main(play):
+        task = await curio.spawn(play.send)
+        await curio.sleep(1.0)
+        assert play.network.open == 1
+        await task.cancel()
+        assert play.network.open == 0
+
+    play(page(), main, greeting=[])
 
 
 # ---- nothing was looked at: the request may go again, whatever it is ----

@@ -46,7 +46,7 @@ def root(tmp_path_factory):
 
 
 @contextmanager
-def nginx(root, ca):
+def nginx(root, ca, more=""):
     if reason := server.missing():
         pytest.skip(reason)
     port = server.free_port()
@@ -54,6 +54,7 @@ def nginx(root, ca):
         listen 127.0.0.1:{port} ssl http2;
         ssl_certificate {ca}/cert.pem;
         ssl_certificate_key {ca}/key.pem;
+        {more}
         location /packed/ {{ alias {root}/; gzip on; gzip_types *; gzip_min_length 1; }}
         location = /moved {{ return 301 /0.html; }}
         location = /slow {{ alias {root}/big.bin; limit_rate 100k; }}
@@ -209,6 +210,39 @@ def test_an_upload_that_is_not_wanted_ends_in_its_answer(ask_nginx):
         assert (await send("/1.html")).status == 200
 
     ask_nginx(main)
+
+
+def test_a_server_that_says_goodbye_after_some_requests_costs_none(root, ca, run):
+    async def main(send, client):
+        for number in range(30):
+            assert (await send(f"/{number}.html")).body == (root / f"{number}.html").read_bytes()
+
+        async def patient(number):
+            """As a crawl does: what was not looked at goes again."""
+            while True:
+                try:
+                    return await send(f"/{number}.html")
+                except ConnectFailed as error:
+                    told.append((error.reused, error.sent))
+
+        tasks = [await curio.spawn(patient, number) for number in range(60)]
+        replies = [await task.join() for task in tasks]
+        assert [reply.body for reply in replies] == [(root / f"{n}.html").read_bytes() for n in range(60)]
+        assert set(told) <= {(True, False)}
+
+    told = []
+    with nginx(root, ca, "keepalive_requests 7;") as port:
+        _asking(port, ca, run)(main)
+
+
+def test_no_more_streams_than_the_server_allows(root, ca, run):
+    async def main(send, client):
+        await send("/0.html")
+        tasks = [await curio.spawn(send, f"/{number}.html") for number in range(40)]
+        assert all([(await task.join()).status == 200 for task in tasks])
+
+    with nginx(root, ca, "http2_max_concurrent_streams 3;") as port:
+        _asking(port, ca, run)(main)
 
 
 def test_a_packed_page_and_a_redirect(ask_nginx, root):

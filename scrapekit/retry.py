@@ -35,7 +35,6 @@ RETRY: Final[Mapping[type[FetchError] | int, Retry]] = {
     ConnectFailed:  Retry(2,     10.0),
     ResolveFailed:  Retry(1,     30.0),
     ProxyFailed:    Retry(2,     10.0),
-    ProxyLocked:    _NEVER,
     408:            Retry(2,      5.0),
     429:            Retry(3,     60.0),
     500:            Retry(2,     10.0),
@@ -49,6 +48,9 @@ RETRY: Final[Mapping[type[FetchError] | int, Retry]] = {
     524:            Retry(2,     10.0),
 }  # fmt: skip
 
+#: What is not tried again though its like is.
+_FINAL: Final = frozenset({ProxyLocked})
+
 #: Statuses by which a site asks for a pause: the whole host rests, not the one request.
 ASKS_FOR_PAUSE: Final = frozenset({429, 503})
 
@@ -58,6 +60,8 @@ def rule_for(error: FetchError) -> Retry:
     if isinstance(error, BadStatus):
         return RETRY.get(error.status, _NEVER)
     for kind in type(error).__mro__:
+        if kind in _FINAL:
+            break
         if kind in RETRY:
             return RETRY[kind]
     return _NEVER

@@ -16,6 +16,7 @@ from scrapekit.errors import (
     FetchError,
     FetchTimeout,
     ProxyFailed,
+    ProxyLocked,
     ResolveFailed,
     RobotsUnreachable,
     TLSFailed,
@@ -55,8 +56,11 @@ def test_what_may_pass_is_tried_again(kind):
 
 @pytest.mark.parametrize(
     "kind",
-    [TLSFailed, BadResponse, TooLarge, TooComplex, TooManyRedirects, Disallowed, RobotsUnreachable, FetchError],
-)
+    [
+        TLSFailed, BadResponse, TooLarge, TooComplex, TooManyRedirects, Disallowed, RobotsUnreachable, FetchError,
+        ProxyLocked,
+    ],
+)  # fmt: skip
 def test_what_would_fail_again_is_not_tried_again(kind):
     assert tries(kind) == []
 

@@ -60,7 +60,7 @@ def test_http2_without_its_library_is_told_when_the_crawl_is_set_up(monkeypatch,
     with pytest.raises(ConfigError) as caught:
         Ways(load(file), environment={})
     assert str(caught.value) == (
-        f"{file}:2: hosts.\"site.test\".http2: HTTP/2 cannot be spoken: h2 is not installed "
+        f'{file}:2: hosts."site.test".http2: HTTP/2 cannot be spoken: h2 is not installed '
         "(pip install 'polite-scrapekit[http2]')"
     )
     Ways(Settings.make({}), environment={})

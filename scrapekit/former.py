@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from hashlib import blake2b
+from hashlib import sha1
 from pathlib import Path
 from typing import Final, Self
 
@@ -195,10 +195,11 @@ def digest_of(response: Response) -> bytes:
     """What stands for an answer's status and body; nothing for one that has no body by its nature."""
     if response.status == 304 or (response.request is not None and response.request.method == "HEAD"):
         return b""
-    digest = blake2b(digest_size=DIGEST, person=b"%d" % response.status)
+    # Nobody gains by two pages of one digest, and of those in the standard library this one is the fastest.
+    digest = sha1(b"%d " % response.status, usedforsecurity=False)
     for chunk in (response.body,) if response.path is None else response.iter_bytes():
         digest.update(chunk)
-    return digest.digest()
+    return digest.digest()[:DIGEST]
 
 
 def _is_same(page: Page, response: Response, validators: Validators) -> bool:

@@ -150,13 +150,19 @@ class Client:
 
     async def _shared(self, route: Route, parts: Parts, terms: Terms) -> Connection:
         """One opens, the others wait whether there is room beside it: one connection is enough (RFC 9113 §9.1)."""
-        door = self._doors.get(route)
-        if door is not None:
-            await door.wait(terms.deadlines.connect)
-            return self.pool.take(route) or await self._open(route, parts, terms)
+        start = await curio.clock()
+        while (door := self._doors.get(route)) is not None:
+            await door.wait(terms.deadlines.connect, since=start)
+            connection = self.pool.take(route)
+            if connection is not None:
+                return connection
+            if not door.shared:
+                return await self._open(route, parts, terms)
         door = self._doors[route] = Door()
         try:
-            return await self._open(route, parts, terms)
+            connection = await self._open(route, parts, terms)
+            door.shared = connection.shared
+            return connection
         except FetchError as error:
             door.error = error
             raise

@@ -14,7 +14,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from scrapekit.content import Content
 from scrapekit.errors import ConnectFailed, FetchError, Overtaken
@@ -87,6 +87,8 @@ class Connection:
     ``born`` and ``since`` (when it fell idle) are in the seconds of whoever keeps it; ``users`` counts to whom they
     have given it.
     """
+
+    shared: ClassVar = False  # whether several may use it at once
 
     __slots__ = ("_state", "_stream", "address", "born", "keep", "route", "served", "since", "users")
 

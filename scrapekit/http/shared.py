@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import curio
 
@@ -37,6 +37,8 @@ class SharedConnection(Connection):
 
     ``sizes`` are told to the peer as ours; each exchange is held to its own.
     """
+
+    shared: ClassVar = True
 
     __slots__ = ("_greeted", "_lanes", "_mute", "_orders", "_tasks", "_wanted", "http2")
 

@@ -21,6 +21,7 @@ from scrapekit.http.body import Into, Spool
 from scrapekit.http.connection import Asked, Connection, Reply, Route
 from scrapekit.http.dialer import Dial, Secure, dial_tcp
 from scrapekit.http.door import Door
+from scrapekit.http.extras import need_http2
 from scrapekit.http.limit import Expired, Limit
 from scrapekit.http.opening import Opener
 from scrapekit.http.outgoing import request_bytes
@@ -135,8 +136,9 @@ class Client:
             while (connection := self.pool.take(route)) is not None:
                 if not terms.way.http2 or await self._is_fit(connection):
                     return connection
-            if terms.way.http2 and parts.scheme == "https":
-                return await self._shared(route, parts, terms)
+        if terms.way.http2 and parts.scheme == "https":
+            need_http2()
+            return await self._shared(route, parts, terms)
         return await self._open(route, parts, terms)
 
     async def _is_fit(self, connection: Connection) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from itertools import pairwise
 from random import Random
 
@@ -14,6 +15,7 @@ from h2.settings import SettingCodes
 
 from scrapekit.errors import (
     BadResponse,
+    ConfigError,
     ConnectFailed,
     FetchError,
     FetchTimeout,
@@ -366,6 +368,26 @@ def test_whoever_is_cancelled_while_greetings_are_exchanged_leaves_nothing(play)
         assert play.network.open == 0
 
     play(page(), main, greeting=[])
+
+
+def test_those_who_ask_for_a_fresh_connection_together_share_it(play):
+    async def main(play):
+        await play.send()
+        tasks = [await curio.spawn(lambda: play.send("/slow", fresh=True)) for _ in range(5)]
+        assert [(await task.join()).reused for task in tasks] == [False] * 5
+        assert len(play.network.peers) == 2
+
+    play(paths(slow=lambda peer, n: peer.after(5.0, peer.answer, n)), main, connecting=1.0)
+
+
+def test_without_its_library_nothing_is_opened(play, monkeypatch):
+    async def main(play):
+        monkeypatch.setitem(sys.modules, "h2", None)
+        with pytest.raises(ConfigError):
+            await play.send()
+        assert play.network.peers == []
+
+    play(page(), main)
 
 
 # ---- nothing was looked at: the request may go again, whatever it is ----

@@ -73,7 +73,7 @@ async def crawl_of(
     """Crawl these, inside curio."""
     made = spider(urls, follow=follow)
     settings = Settings().overridden([*SETS, *sets])
-    stats, items = await crawl_async(made, settings, items=True, keep=False, **more)
+    stats, items = await crawl_async(made, settings, items=True, **{"keep": False, **more})
     return Crawled(stats, items, made.answers, made.failures, stats.duration)
 
 

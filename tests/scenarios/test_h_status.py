@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from email.utils import formatdate
 from itertools import pairwise
+from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -120,6 +121,39 @@ def test_H05_a_post_is_not_tried_again_that_may_have_been_heard(
     network = site(answer(b"no", status), GOOD)
     assert crawl(network, [Request(URL, method="POST", body=b"x")]).outcomes == (0, 1, 0, 0)
     assert len(times(network)) == tries
+
+
+CHANGED: Final = "Wed, 21 Oct 2015 07:28:00 GMT"
+
+
+def validated(asked: Any) -> bytes:
+    """A page that never changes; its ETag does, once, and the 304 says so."""
+    known = asked.headers.get("if-none-match")
+    if known is None:
+        return answer(b"<p>good</p>", 200, 'ETag: "v1"', f"Last-Modified: {CHANGED}", "Content-Type: text/html")
+    return b'HTTP/1.1 304 Not Modified\r\nETag: "v2"\r\nContent-Length: 100\r\n\r\n'
+
+
+def test_H06_what_has_not_changed_is_asked_for_on_condition_and_kept(crawl: Callable[..., Any], tmp_path: Path) -> None:
+    network = site(validated)
+    asked = []
+    for run in range(3):
+        crawled = crawl(network, [URL], keep=True, root=tmp_path, since_last=run > 0)
+        assert crawled.outcomes == (1, 0, 0, 0)
+        # What is as before is not read again: the items that it gave stand.
+        assert (crawled.bodies, crawled.items) == (([b"<p>good</p>"], [{"url": URL}]) if run == 0 else ([], []))
+        assert crawled.stats.statuses[304] == (run > 0)
+        last = network.log[-1].headers
+        asked.append((last.get("if-none-match"), last.get("if-modified-since")))
+    assert asked == [(None, None), ('"v1"', CHANGED), ('"v2"', CHANGED)]
+    assert network.requests().count("/page") == 3
+
+
+def test_H06_what_has_changed_is_read_again(crawl: Callable[..., Any], tmp_path: Path) -> None:
+    network = site(answer(b"old", 200, 'ETag: "v1"'), answer(b"new", 200, 'ETag: "v2"'))
+    assert crawl(network, [URL], keep=True, root=tmp_path).bodies == [b"old"]
+    assert crawl(network, [URL], keep=True, root=tmp_path, since_last=True).bodies == [b"new"]
+    assert network.log[-1].headers["if-none-match"] == '"v1"'
 
 
 def test_H07_a_304_that_nobody_asked_for_is_an_empty_answer(crawl: Callable[..., Any]) -> None:

@@ -823,6 +823,51 @@ def test_a_window_that_runs_low_is_asked_for_once_with_what_is_held() -> None:
     assert bench.registry.asks
 
 
+def test_a_row_whose_answer_is_at_hand_takes_nothing_of_its_host() -> None:
+    bench = Bench(delay=10, concurrency=1)
+    rows = [bench.row() for _ in range(4)]
+    bench.registry.at_hand = {rows[0].id, rows[2].id}
+    bench.lease_rows("a.test", rows)
+    first, second = bench.registry.replay(bench.now), bench.registry.replay(bench.now)
+    assert first is not None
+    assert second is not None
+    assert [first.row, second.row] == [rows[0], rows[2]]
+    assert bench.registry.replay(bench.now) is None
+    turn = bench.must()
+    assert turn.row == rows[1]
+    assert bench.take() is None  # it waits for the delay
+    bench.registry.not_at_hand(first, bench.now)
+    bench.end(bench.send(turn))
+    bench.now += 10
+    assert bench.must().row == rows[0]
+
+
+def test_what_is_at_hand_keeps_its_host_until_it_is_committed() -> None:
+    bench = Bench()
+    row = bench.row()
+    bench.registry.at_hand = {row.id}
+    bench.lease_rows("a.test", [row])
+    bench.registry.replay(bench.now)
+    assert bench.registry.release_idle() == {}
+    assert bench.registry.release_sleepers(bench.now) == {}
+    bench.registry.forget(row, bench.now)
+    assert list(bench.registry.release_idle()) == ["a.test"]
+
+
+@pytest.mark.parametrize(("replays", "asks"), [(31, True), (32, False), (33, False)])
+def test_no_more_is_taken_in_while_many_wait_to_be_replayed(replays: int, asks: bool) -> None:
+    bench = Bench(each=8)
+    rows = [bench.row() for _ in range(replays)]
+    bench.registry.at_hand = {row.id for row in rows}
+    bench.lease_rows("a.test", rows, waiting=1000)
+    assert bool(bench.registry.wants()) is asks
+    for _ in range(3):
+        turn = bench.registry.replay(bench.now)
+        assert turn is not None
+        bench.registry.forget(turn.row, bench.now)
+    assert bool(bench.registry.wants()) is not asks
+
+
 def test_a_refill_that_gives_less_than_was_asked_for_says_that_no_more_waits() -> None:
     bench = Bench(delay=0)
     bench.lease(n=1, waiting=50)

@@ -142,13 +142,23 @@ class Intake:
             await self._away.empty()
             self._draw()
 
-    async def finish(self) -> Content | bytes:
-        """The body is complete. Raises BadResponse where a coding is cut short, or NotStored."""
-        while self.full:
-            await self.empty()
+    def kept(self) -> Kept | None:
+        """The body is complete: all of it, if it stayed in memory. Raises BadResponse where a coding is cut short."""
+        if self._away is not None:
+            return None
         if self._decoder is not None:
             self._decoder.finish()
-        return self._kept if self._away is None else await self._away.finish()
+        return self._kept
+
+    async def finish(self) -> Content | bytes:
+        """The same, wherever it is. Raises NotStored too."""
+        while self.full:
+            await self.empty()
+        if self._away is None:
+            return self.kept() or b""
+        if self._decoder is not None:
+            self._decoder.finish()
+        return await self._away.finish()
 
     def drop(self) -> None:
         """Let go of all that came, whoever may still hold this, such as a traceback."""
@@ -167,9 +177,12 @@ class Intake:
         if self._away is not None:
             self._away.put(piece)
             return
-        kept, budget = self._kept, self._spool.budget
+        kept = self._kept
         kept.add(piece)
-        if kept.size > SMALL and (budget.used > budget.size or kept.size > LARGE):
+        if kept.size <= SMALL:
+            return
+        budget = self._spool.budget
+        if budget.used > budget.size or kept.size > LARGE:
             self._away = away = self._spool.file()
             away.take(kept.clear())
 

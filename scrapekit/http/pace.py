@@ -37,8 +37,8 @@ class Source(Protocol):
     def full(self) -> bool:
         """Whether what came must be put away before more is read."""
 
-    async def more(self) -> bool:
-        """Wait for the peer, and take what it sent; whether to go on: it is neither done nor full."""
+    async def more(self, *, up_to_body: bool = False) -> None:
+        """Take what the peer sends until it is done or full, or until some of the body is here."""
 
     async def empty(self) -> None:
         """Put away what came."""
@@ -83,8 +83,9 @@ async def paced(source: Source, deadlines: Deadlines, start: float) -> None:
         elif deadlines.min_rate and source.size:
             pace = Pace(deadlines)
         else:
+            other_rule = not source.size and (deadlines.min_rate > 0 or deadlines.total == math.inf)
             async with _patience(source, deadlines, start):
-                await _begin(source, deadlines)
+                await source.more(up_to_body=other_rule)
 
 
 def _patience(source: Source, deadlines: Deadlines, start: float) -> Limit:
@@ -94,23 +95,13 @@ def _patience(source: Source, deadlines: Deadlines, start: float) -> Limit:
     return Limit(deadlines.first_byte if not source.size else _EVER)
 
 
-async def _begin(source: Source, deadlines: Deadlines) -> None:
-    """Take what comes, up to where another rule begins to hold."""
-    waits = deadlines.min_rate > 0 or deadlines.total == math.inf
-    begun = source.size > 0
-    while await source.more():
-        if waits and not begun and source.size:
-            return
-
-
 async def _lap(source: Source, pace: Pace, deadlines: Deadlines, start: float) -> None:
     """Take what comes until the next look, and look."""
     now = await curio.clock()
     last = start + deadlines.total <= now + pace.left
     try:
         async with Limit(deadlines.total, since=start) if last else Limit(pace.left, since=now):
-            while await source.more():
-                pass
+            await source.more()
     except Expired:
         if last:
             raise

@@ -72,27 +72,25 @@ class Talk:
 
     async def play(self, request: bytes) -> None:
         """The whole exchange; ``content`` and ``exchange.head`` hold what came of it."""
+        stream, deadlines = self._stream, self._terms.deadlines
         try:
-            await self._play(request)
-            if self._intake is not None:
-                self.content = await self._intake.finish()
+            async with Limit(min(deadlines.first_byte, deadlines.total)) as limit:
+                self.sent = await stream.write(request)
+                if self._on_sent is not None:
+                    await self._on_sent()
+                if self.sent < len(request):
+                    await self._write_rest(request)
+                self.wrote = True
+                self._take(await stream.read(READ))
+            if not self.exchange.done:
+                await paced(self, deadlines, limit.start)
+            intake = self._intake
+            if intake is not None:
+                self.content = intake.kept() or await intake.finish()
         except BaseException:
             if self._intake is not None:
                 self._intake.drop()
             raise
-
-    async def _play(self, request: bytes) -> None:
-        stream, deadlines = self._stream, self._terms.deadlines
-        async with Limit(min(deadlines.first_byte, deadlines.total)) as limit:
-            self.sent = await stream.write(request)
-            if self._on_sent is not None:
-                await self._on_sent()
-            if self.sent < len(request):
-                await self._write_rest(request)
-            self.wrote = True
-            self._take(await stream.read(READ))
-        if not self.exchange.done:
-            await paced(self, deadlines, limit.start)
 
     # What ``paced`` asks of an answer that comes by and by.
 
@@ -108,9 +106,13 @@ class Talk:
     def full(self) -> bool:
         return self._intake is not None and self._intake.full
 
-    async def more(self) -> bool:
-        self._take(await self._stream.read(READ))
-        return not (self.exchange.done or (self._intake is not None and self._intake.full))
+    async def more(self, *, up_to_body: bool = False) -> None:
+        exchange, read = self.exchange, self._stream.read
+        while True:
+            self._take(await read(READ))
+            intake = self._intake
+            if exchange.done or (intake is not None and intake.full) or (up_to_body and exchange.size):
+                return
 
     async def empty(self) -> None:
         if self._intake is not None:

@@ -32,7 +32,13 @@ class Script:
     def done(self):
         return self.size >= self.length
 
-    async def more(self):
+    async def more(self, *, up_to_body=False):
+        while True:
+            await self.read()
+            if self.done or self.full or (up_to_body and self.size):
+                return
+
+    async def read(self):
         self.reads += 1
         if not self.steps:
             await curio.sleep(1e6)
@@ -44,7 +50,6 @@ class Script:
         self.until = None
         self.steps.pop(0)
         self.size += size
-        return not (self.done or self.full)
 
     async def empty(self):
         raise AssertionError("it was never full")

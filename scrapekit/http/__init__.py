@@ -1,4 +1,4 @@
-"""The wire: HTTP/1.1 over curio sockets, with h11 as the protocol engine."""
+"""The wire: HTTP/1.1 and HTTP/2 over curio sockets, with h11 and h2 as the protocol engines."""
 
 from __future__ import annotations
 

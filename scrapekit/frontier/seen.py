@@ -1,4 +1,4 @@
-"""Which fingerprints were seen, in about nine bytes each.
+"""Which fingerprints were seen, in few bytes each: with what the allocator wastes, 11 at five million, 15 at ten.
 
 Of a fingerprint's 128 bits, 81 are kept: 17 choose one of 131,072 buckets, and 64 more stand in it, one after the
 other, in one bytes object. Two of n different URLs share their 81 bits with a chance of n * n / 2**82: for ten million

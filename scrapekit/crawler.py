@@ -97,7 +97,7 @@ def prepare_crawl(
     if left is None:
         check_targets(files, overwrite=overwrite, append=append)
     wants_folder = keep if keep is not None else network is None
-    since = _former(home, made.name) if since_last and left is None and wants_folder else None
+    since = _former(home, made.name, _storable(given)) if since_last and left is None and wants_folder else None
     if left is not None and since_last and not left.peek.notes.get("former"):
         log.warning("run %s was begun without --since-last, and goes on so", left.run.id)
     run = left.run if left else RunFolder.create(home, made.name) if wants_folder else None
@@ -117,11 +117,12 @@ def prepare_crawl(
     )
 
 
-def _former(root: Path, spider: str) -> RunFolder | None:
+def _former(root: Path, spider: str, arguments: Mapping[str, Any]) -> RunFolder | None:
     """The run to go by, said."""
-    found = newest(root, spider)
+    found = newest(root, spider, arguments)
     if found is None:
-        log.warning("no run of %s has ended in good order, so this is an ordinary crawl", spider)
+        such = "with these arguments " if arguments else ""
+        log.warning("no run of %s %shas ended in good order, so this is an ordinary crawl", spider, such)
     else:
         log.info("asking for what has changed since run %s", found.id)
     return found

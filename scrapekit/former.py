@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from hashlib import sha1
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from scrapekit.errors import ConfigError, SinkError
 from scrapekit.formerpages import (
@@ -168,8 +168,8 @@ class Former:
         return text.split("\n")[:-1] if text.endswith("\n") else None
 
 
-def newest(root: Path, spider: str) -> RunFolder | None:
-    """The newest run of a spider that ended in good order and can be compared with: a finished one, if there is any.
+def newest(root: Path, spider: str, arguments: Mapping[str, Any]) -> RunFolder | None:
+    """The newest run of a spider with these arguments that ended in good order: a finished one, if there is any.
 
     Else the newest that stopped at a bound that was set. Raises ConfigError where a newer one is damaged: what that
     knew would be taken for new.
@@ -178,6 +178,8 @@ def newest(root: Path, spider: str) -> RunFolder | None:
     for account in accounts(root, spider):
         if account.state is State.DAMAGED:
             raise _unreadable(account.folder, account.why)
+        if (account.notes.get("arguments") or {}) != arguments:
+            continue
         if account.kept and account.state is State.FINISHED:
             return account.folder
         if stopped is None and account.kept and _stopped_well(account):

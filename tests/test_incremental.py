@@ -184,6 +184,19 @@ def test_without_a_former_run_it_is_an_ordinary_crawl_and_said_so(crawls, caplog
     assert "no run of pages has ended in good order, so this is an ordinary crawl" in caplog.text
 
 
+def test_a_run_with_other_arguments_is_another_crawl(crawls, caplog):
+    class Picking(Pages):
+        def __init__(self, path: str) -> None:
+            self.start_urls = [f"http://a.test{path}"]
+
+    crawl = crawls(small())
+    assert crawl.again(Picking, arguments={"path": "/a"}) == {"/a": "new", "/a/deep": "new"}
+    assert crawl.again(Picking, arguments={"path": "/b"}) == {"/b": "new"}
+    assert caplog.text.count("no run of pages with these arguments has ended in good order") == 2
+    assert crawl.again(Picking, arguments={"path": "/a"}) == {}
+    assert crawl.stats.fetched == 2
+
+
 def test_an_ordinary_crawl_reads_everything_and_the_next_one_goes_by_it(crawls):
     crawl = crawls(shop := small())
     crawl.again()

@@ -17,17 +17,20 @@ import curio
 
 from scrapekit.callbacks import Callbacks
 from scrapekit.config import Settings
-from scrapekit.errors import CallbackError, FetchError, PipeClosed, SinkError
+from scrapekit.credentials import Credentials
+from scrapekit.errors import CallbackError, ConfigError, FetchError, PipeClosed, SinkError
 from scrapekit.fetcher import Fetcher, Sender
 from scrapekit.files import Export, Files, boot_id
 from scrapekit.hosts import Past
-from scrapekit.http import Client, Names, Resolver
+from scrapekit.http import Client, Names, Resolver, Way
+from scrapekit.http.body import Spool
 from scrapekit.http.pool import MAX_IDLE
 from scrapekit.keeper import Call, Keeper, call_here
-from scrapekit.kernel import Alarm, steady_clock
-from scrapekit.ledger import without_secrets
+from scrapekit.kernel import Alarm, RunClock, steady_clock
+from scrapekit.ledger import aftermath, without_secrets
 from scrapekit.notes import Notes
 from scrapekit.pages import Pages
+from scrapekit.reach import Reach
 from scrapekit.record import Record
 from scrapekit.registry import HostRegistry
 from scrapekit.reload import follow
@@ -38,7 +41,8 @@ from scrapekit.sinks import RunFolder, Sink
 from scrapekit.spider import Spider
 from scrapekit.stats import Stats, View
 from scrapekit.tables import Limits
-from scrapekit.url import split
+from scrapekit.url import host_of, split
+from scrapekit.ways import Ways, surroundings
 
 log = logging.getLogger("scrapekit.crawl")
 
@@ -50,7 +54,7 @@ _NO_FACTS: Final[Mapping[str, Any]] = {}
 class Wire(Sender, Protocol):
     """What sends a crawl's requests."""
 
-    def has_idle(self, url: str) -> bool: ...
+    def has_idle(self, url: str, way: Way) -> bool: ...
     async def close(self) -> None: ...
 
 
@@ -93,12 +97,22 @@ class Crawl:
         self._run, self._since, self._facts, self._files = run, since, facts, Files(run, exports, sinks)
         self._cached = cache
         self._limits: dict[str, Limits] = {}
-        self._clock = clock or steady_clock()
+        self._clock = RunClock(clock or steady_clock())
         self._resolver: Names = network.resolver if network else Resolver(settings.resolve)
-        self._client: Wire = network.client() if network else Client(self._resolver, max_idle=_idle(settings))
+        self._client: Wire = network.client() if network else _client(self._resolver, settings, run)
         self._random = random or Random()
+        self._environment = surroundings(real=network is None)
+        self._reach = Reach(limits_for=self._limits_for, static=settings.static)
+        self._ways = Ways(
+            settings,
+            environment=self._environment,
+            spider=spider.name,
+            may_be_private=self._reach.may_be_private,
+            now=self._clock,
+        )
+        self._credentials = Credentials(settings, spider.name, environment=self._environment)
         self._scheduler: Scheduler | None = None
-        self._notes = Notes(spider, self.stats, clock=self._clock)
+        self._notes = Notes(spider, self.stats, clock=self._clock, reach=self._reach)
 
     def __repr__(self) -> str:
         return f"<Crawl of {self.spider.name}: {self._scheduler!r}>"
@@ -141,16 +155,19 @@ class Crawl:
         self._raise_if_broken(scheduler)
         return self.stats
 
-    def _take_up(self) -> dict[str, list[Past]]:
-        """Begin the run, or go on where it was left; gives what hosts were sent beyond the last commit."""
-        files, before, now, past = self._files, self._files.notes, self._notes.begin(), {}
+    def _take_up(self) -> dict[str, Past]:
+        """Begin the run, or go on where it was left; gives what went on at hosts beyond the last commit."""
+        files, before, past = self._files, self._files.notes, {}
         settings = without_secrets(self.settings.tables())
         if before and self._run is not None:
+            late = aftermath(self._run.path, before["ledger"])
+            self._clock.not_before(max(before["at"], late.last))
+            now = self._notes.begin()
             self._notes.restore(before)
-            past = past_of(self._run.path, before["ledger"], now)
+            past = past_of(late, now)
             self._say_what_changed(before, settings)
         else:
-            self.stats.started = now
+            self.stats.started = now = self._notes.begin()
         files.open_ledger(self.spider.name, self.settings, now)
         files.open_book()
         self._notes.ledger = files.ledger
@@ -176,13 +193,13 @@ class Crawl:
             return View(self.stats, 0, 0, 0.0)
         return self._scheduler.view(busiest)
 
-    def _compose(self, call: Call, past: Mapping[str, Sequence[Past]]) -> Scheduler:
+    def _compose(self, call: Call, past: Mapping[str, Past]) -> Scheduler:
         settings, stats, clock = self.settings, self.stats, self._clock
         registry = self._registry = HostRegistry(
             limits_for=self._limits_for,
             agent=settings.identity.name,
             address_of=self._address_of,
-            has_idle=self._client.has_idle,
+            has_idle=self._has_idle,
             each=settings.crawl.window,
             random=self._random.random,
             past=past,
@@ -215,6 +232,7 @@ class Crawl:
             stats=stats,
             limits_for=self._limits_for,
             clock=clock,
+            reach=self._reach,
             former=files.former,
             archives=self._run is not None,
         )
@@ -226,7 +244,11 @@ class Crawl:
             accept_status=frozenset(self.spider.accept_status),
             agent=settings.identity.name,
             uses_of=registry.uses,
-            sign=signer(settings, clock=clock),
+            sign=signer(settings, clock=clock.true),
+            authorization=lambda url: self._credentials.field(url),
+            refuses_hop=self._reach.refuses_hop,
+            way_of=self._ways.of,
+            way_failed=self._ways.failed,
             keep=partial(cache.put, now=clock) if cache else None,
             random=self._random,
         )
@@ -261,8 +283,14 @@ class Crawl:
         self.settings.check_host(host, self.spider.name)
 
     async def _take_over(self, settings: Settings) -> None:
-        """Go by changed settings from now on."""
-        self.settings = settings
+        """Go by changed settings from now on; by none of them where some cannot be."""
+        try:
+            credentials = Credentials(settings, self.spider.name, environment=self._environment)
+            self._ways.apply(settings)
+        except ConfigError as error:
+            log.error("%s; the crawl goes on with the settings that it has", error)
+            return
+        self.settings, self._credentials = settings, credentials
         self._limits.clear()
         if self._files.ledger is not None:
             self._files.ledger.settings(settings.tables(), now=self._clock())
@@ -304,11 +332,16 @@ class Crawl:
 
     def _address_of(self, url: str) -> str | None:
         """The address that a URL's name is known to have; an empty one if it has none, None if it is not known."""
+        if not self._ways.names_here(url, self._limits_for(host_of(url))):
+            return ""
         parts = split(url)
         answer = self._resolver.cached(parts.hostname, parts.port)
         if isinstance(answer, tuple):
             return answer[0].ip
         return None if answer is None else ""
+
+    def _has_idle(self, url: str) -> bool:
+        return self._client.has_idle(url, self._ways.of(url, self._limits_for(host_of(url))))
 
     async def _resolve(self, url: str) -> None:
         parts = split(url)
@@ -316,6 +349,11 @@ class Crawl:
             await self._resolver.resolve(parts.hostname, parts.port)
         except FetchError as error:
             log.info("%s", error)
+
+
+def _client(resolver: Names, settings: Settings, run: RunFolder | None) -> Client:
+    spool = Spool(run.files if run else None, memory=settings.crawl.body_memory)
+    return Client(resolver, max_idle=_idle(settings), spool=spool)
 
 
 def _idle(settings: Settings) -> int:

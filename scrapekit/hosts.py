@@ -7,7 +7,7 @@ in.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -151,13 +151,21 @@ UNHEARD: Final = Heard()
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastSend:
     """A send of a process that was killed: when it was to go, when it went (if it did), and what came back by when."""
 
     at: float
     sent: float | None
     ended: float | None
     heard: Heard = UNHEARD
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a killed process did at a host after it had last said how that stands: its sends, what robots.txt it read."""
+
+    sends: list[PastSend] = field(default_factory=list)
+    origins: dict[str, Origin] = field(default_factory=dict)
 
 
 class Host:
@@ -265,9 +273,11 @@ class Host:
         self.reckon()
         return before != (self.throttle.resting, self.circuit.opens_at)
 
-    def relive(self, past: Iterable[Past]) -> None:
-        """Take in what a killed process sent and heard after it had last said how this host stands."""
-        for each in past:
+    def relive(self, past: Past, agent: str, now: float) -> None:
+        """Take in what a killed process did here after it had last said how this host stands."""
+        self.origins |= past.origins
+        self.learn(agent, now)
+        for each in past.sends:
             if each.sent is not None and each.sent > self.last_sent:
                 self.sent(each.sent)
             if each.ended is not None:

@@ -6,6 +6,7 @@ into them, and it puts back what it found.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -16,6 +17,9 @@ from typing import Any, Final
 import curio
 import curio.kernel
 import curio.task
+
+# An alarm that rings late on a busy machine is no mishap that a crawl's log should tell of.
+logging.getLogger("curio.time").setLevel(logging.ERROR)
 
 #: Two threads that start kernels together must not put back what the other one has lent.
 _starting: Final = threading.Lock()
@@ -77,6 +81,22 @@ def steady_clock() -> Callable[[], float]:
     """
     offset = time.time() - time.monotonic()
     return lambda: time.monotonic() + offset
+
+
+class RunClock:
+    """The clock of a run, which never goes back, not from one process to the next: a clock that was set back since
+    would date what comes before what was, and shorten waits or stretch them. ``true`` is the clock itself.
+    """
+
+    def __init__(self, true: Callable[[], float]) -> None:
+        self.true, self._ahead = true, 0.0
+
+    def __call__(self) -> float:
+        return self.true() + self._ahead
+
+    def not_before(self, when: float) -> None:
+        """Be at that time, or later: it had come already."""
+        self._ahead = max(0.0, when - self.true())
 
 
 class Alarm:

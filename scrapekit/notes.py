@@ -15,6 +15,7 @@ from scrapekit.errors import CallbackError
 from scrapekit.fetcher import Fetcher
 from scrapekit.http.cookies import CookieJar
 from scrapekit.ledger import Ledger
+from scrapekit.reach import Reach
 from scrapekit.spider import Spider
 from scrapekit.stats import Stats
 
@@ -27,8 +28,8 @@ JARS: Final = 1.0
 class Notes:
     """Takes the notes of one execution, which began ``before`` seconds of crawling into its run."""
 
-    def __init__(self, spider: Spider, stats: Stats, *, clock: Callable[[], float]) -> None:
-        self._spider, self._stats, self._clock = spider, stats, clock
+    def __init__(self, spider: Spider, stats: Stats, *, clock: Callable[[], float], reach: Reach) -> None:
+        self._spider, self._stats, self._clock, self._reach = spider, stats, clock, reach
         self._began, self._before = 0.0, 0.0
         self._state = "{}"
         self._stored, self._jars_at = 0, 0.0
@@ -50,6 +51,8 @@ class Notes:
         stats.end, stats.resumes, self._before = "", stats.resumes + 1, stats.duration
         self._spider.state = notes.get("state", {})
         self._state = json.dumps(self._spider.state)
+        for host in notes.get("reach", ()):
+            self._reach.start(host)
 
     def restore_jars(self, notes: Mapping[str, Any], fetcher: Fetcher) -> None:
         """Give a fetcher the cookies that were noted, and note those that it gets."""
@@ -64,9 +67,11 @@ class Notes:
     def each(self) -> dict[str, Any]:
         """What goes with a commit now. Raises CallbackError for a state that is not JSON-able."""
         self.count_time()
-        notes: dict[str, Any] = {"stats": self._stats.to_dict()}
+        notes: dict[str, Any] = {"stats": self._stats.to_dict(), "at": self._clock()}
         if self.ledger is not None:
             notes["ledger"] = self.ledger.size
+        if self._reach.started:
+            notes["reach"] = sorted(self._reach.started)
         return notes | self._changed_state() | self._changed_jars()
 
     def last(self, end: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from scrapekit.directives import refusal
 from scrapekit.errors import BadURL, CallbackError, ConfigError, ItemError, ScrapekitError
 from scrapekit.former import Change, Former, validators_of
 from scrapekit.frontier import Found, Outcome, Row, Validators
+from scrapekit.reach import Reach
 from scrapekit.request import Request
 from scrapekit.response import Response
 from scrapekit.sinks import Kept, keep, rejected
@@ -68,8 +69,8 @@ class Pages:
     """Runs one spider's callbacks and reads what they give.
 
     ``known`` says of a fingerprint whether it was certainly seen; ``check_host`` raises ConfigError for a host that
-    may not be crawled as things are set up. ``former`` is the run that an incremental crawl goes by; with ``archives``
-    pages are described so that a later one can go by this.
+    may not be crawled as things are set up, and ``reach`` knows where no page may lead. ``former`` is the run that an
+    incremental crawl goes by; with ``archives`` pages are described so that a later one can go by this.
     """
 
     def __init__(
@@ -81,12 +82,13 @@ class Pages:
         check_host: Callable[[str], None],
         stats: Stats,
         limits_for: Callable[[str], Limits],
+        reach: Reach,
         clock: Callable[[], float] = time.time,
         former: Former | None = None,
         archives: bool = False,
     ) -> None:
         self._spider, self._callbacks, self._known, self._stats = spider, callbacks, known, stats
-        self._clock, self._former, self._archives = clock, former, archives
+        self._clock, self._reach, self._former, self._archives = clock, reach, former, archives
         self._check_host, self._limits_for, self._traps = check_host, limits_for, Traps()
         self._domains = allowed_hosts(spider)
         self._refusals: dict[str, Refusal | None] = {}
@@ -104,6 +106,7 @@ class Pages:
         async with curio.meta.finalize(self._callbacks.each("start", self._first)) as requests:
             async for request in requests:
                 host = host_of(request.url)
+                self._reach.start(host)
                 if self._refusals.get(host, UNKNOWN) is not None:  # None: it was checked, and nothing was wrong
                     self._check_host(host)
                 fingerprint = request.fingerprint()
@@ -210,6 +213,8 @@ class Pages:
             self._refusals[host] = self._host_refusal(host)
         refusal = self._refusals[host]
         asked_for = not request.depth or request.dont_filter  # what the user says is no trap
+        if refusal is None and self._reach.refuses(host, request.parent):
+            return Outcome.DROPPED, "private address"
         if refusal is not None or asked_for:
             return refusal
         trap = self._traps.refusal(request.url, request.depth, self._limits_for(host))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from itertools import count, islice
 from random import random
 from typing import Final
@@ -42,7 +42,7 @@ SOME: Final = 1000
 RETRY_RULE: Final = "retry"
 #: So many addresses and domains are remembered before those at which nothing goes on are forgotten.
 MAX_GROUPS: Final = 10_000
-_NO_PAST: Final[Mapping[str, Sequence[Past]]] = {}
+_NO_PAST: Final[Mapping[str, Past]] = {}
 
 
 class HostRegistry:
@@ -66,7 +66,7 @@ class HostRegistry:
         has_idle: Callable[[str], bool],
         each: int,
         random: Callable[[], float] = random,
-        past: Mapping[str, Sequence[Past]] = _NO_PAST,
+        past: Mapping[str, Past] = _NO_PAST,
     ) -> None:
         self._limits_for, self._agent, self._each, self._random = limits_for, agent, each, random
         self._address_of, self._has_idle, self._past = address_of, has_idle, dict(past)
@@ -104,8 +104,9 @@ class HostRegistry:
     def add(self, lease: Lease, now: float) -> None:
         """Take a leased host onto the workbench, with the state that it was left with."""
         host = self._hosts[lease.host] = Host(lease, self._limits_for(lease.host), random=self._random)
-        host.relive(self._past.pop(lease.host, ()))
         host.learn(self._agent, now)
+        if lease.host in self._past:
+            host.relive(self._past.pop(lease.host), self._agent, now)
         for row in lease.rows:
             self._hold(host, row, now)
         for row, origin in self._strays.pop(host.name, ()):
@@ -295,7 +296,7 @@ class HostRegistry:
     def starves_at(self, host: str) -> float:
         """When a host could use a row and has none; NEVER if it has."""
         found = self._hosts.get(host)
-        return found.opens_at if found is not None and not found.window else NEVER
+        return found.opens_at if found is not None and not found.window and not self._replays else NEVER
 
     def refusal(self, turn: Turn, request: Request) -> Refused | None:
         """Why a turn's request, as it was prepared, may not go."""

@@ -12,9 +12,11 @@ from scrapekit import errors
 from scrapekit.errors import ConfigError, FetchError, SinkError
 from scrapekit.frontier import Peek, peek
 from scrapekit.headers import Headers
-from scrapekit.hosts import Heard, Past
-from scrapekit.ledger import Kind, Send, aftermath
+from scrapekit.hosts import Heard, Past, PastSend
+from scrapekit.ledger import Account, Kind, RobotsCopy, Send
+from scrapekit.origins import Origin, closes
 from scrapekit.sinks import RunFolder
+from scrapekit.url import host_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +86,33 @@ def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return sorted(".".join(key) for key in old.keys() | new.keys() if old.get(key) != new.get(key))
 
 
-def past_of(folder: Path, position: int, now: float) -> dict[str, list[Past]]:
-    """What went on at each host after a place in the ledger of a run's folder.
+def past_of(account: Account, now: float) -> dict[str, Past]:
+    """What went on at each host by what a ledger says of the time after a process's last commit.
 
-    A send of which no end is on record may have left at any moment until the process died, and counts as now; so does
-    one that a clock which was set back since has put in the future.
+    A send of which no end is on record may have left at any moment until the process died, and counts as now.
     """
-    past: defaultdict[str, list[Past]] = defaultdict(list)
-    for send in aftermath(folder, position):
-        past[send.host].append(_past(send, now))
+    past: defaultdict[str, Past] = defaultdict(Past)
+    for send in account.sends:
+        past[send.host].sends.append(_past(send, now))
+    for copy in account.robots:
+        if not copy.error and not closes(copy.status):
+            past[host_of(f"{copy.origin}/")].origins[copy.origin] = _origin(copy, account)
     return dict(past)
 
 
-def _past(send: Send, now: float) -> Past:
+def _past(send: Send, now: float) -> PastSend:
     if send.end is None:
-        return Past(min(send.at, now), now, None)
+        return PastSend(send.at, now, None)
     error = _failure(send.error) if send.error else None
     heard = Heard(send.status, Headers(send.asked), send.size, send.address, error, send.kind is Kind.PAGE)
-    sent = None if send.sent is None else min(send.sent, now)
-    return Past(min(send.at, now), sent, min(send.end, now), heard)
+    return PastSend(send.at, send.sent, send.end, heard)
+
+
+def _origin(copy: RobotsCopy, account: Account) -> Origin:
+    origin = Origin(copy.origin)
+    origin.learn(copy.status, account.body(copy.digest) if copy.digest else b"", copy.fetched)
+    origin.digest = copy.digest
+    return origin
 
 
 def _failure(recorded: str) -> FetchError:

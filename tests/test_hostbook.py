@@ -281,8 +281,12 @@ def test_of_several_failures_the_first_is_told_also_one_of_the_last_commit(
     def full(*_: Any, **__: Any) -> None:
         raise SinkError("no room either", file="later")
 
+    def full_at_the_end(book: HostBook, states: Any, *, closed: bool) -> None:
+        if closed and room == 0:
+            full()
+
     sink: Any = Full(room)
-    monkeypatch.setattr("scrapekit.hostbook.HostBook.note", full if room == 0 else lambda *_, **__: None)
+    monkeypatch.setattr("scrapekit.hostbook.HostBook.note", full_at_the_end)
     monkeypatch.setattr("scrapekit.sinks.RunFolder.write_stats", full)
     with pytest.raises(SinkError, match=r"first\.jsonl"):
         # with one page at the most, what fails is the last commit

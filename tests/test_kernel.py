@@ -12,7 +12,7 @@ import curio.kernel
 import pytest
 
 from scrapekit import kernel
-from scrapekit.kernel import Alarm, Kernel, steady_clock
+from scrapekit.kernel import Alarm, Kernel, RunClock, steady_clock
 from scrapekit.testing import VirtualClock
 from scrapekit.testing.clock import Deadlock
 
@@ -220,3 +220,13 @@ def test_a_ring_does_not_switch_tasks(run):
 
     run(main)
     assert order == ["ringer", "sleeper"]
+
+
+def test_a_runs_clock_does_not_go_back() -> None:
+    time = [100.0]
+    clock = RunClock(lambda: time[0])
+    clock.not_before(90.0)
+    assert clock() == 100.0
+    clock.not_before(130.0)
+    time[0] += 5
+    assert (clock(), clock.true()) == (135.0, 105.0)

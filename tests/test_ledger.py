@@ -392,7 +392,7 @@ def append(folder: Path, torn: bytes) -> None:
 
 
 def late(folder: Path, position: int) -> list[tuple[int, int, bool]]:
-    return [(send.row, send.status, send.end is not None) for send in aftermath(folder, position)]
+    return [(send.row, send.status, send.end is not None) for send in aftermath(folder, position).sends]
 
 
 def test_what_was_not_over_at_a_place_is_found_and_nothing_else(tmp_path: Path) -> None:
@@ -404,8 +404,8 @@ def test_what_was_not_over_at_a_place_is_found_and_nothing_else(tmp_path: Path) 
     ledger.ended(out, now=T + 2, status=429, headers=Headers({"Retry-After": "9"}))
     send(ledger, 4, "https://a.test/last", now=T + 3)
     assert late(tmp_path, place) == [(2, 429, True), (3, 0, False), (4, 0, False)]
-    assert aftermath(tmp_path, place)[0].asked == {"retry-after": "9"}
-    assert [send.url for send in aftermath(tmp_path, place)][::2] == ["https://b.test/x", "https://a.test/last"]
+    assert aftermath(tmp_path, place).sends[0].asked == {"retry-after": "9"}
+    assert [send.url for send in aftermath(tmp_path, place).sends][::2] == ["https://b.test/x", "https://a.test/last"]
     assert late(tmp_path, 0) == [(1, 200, True), (2, 429, True), (3, 0, False), (4, 0, False)]
     assert other.row == 3
 
@@ -420,8 +420,8 @@ def test_a_place_in_an_earlier_process_is_read_on_through_the_later_ones(tmp_pat
     second = opened(tmp_path, T + 60)
     send(second, 3, now=T + 61)
     second.close()
-    assert [(send.row, send.at) for send in aftermath(tmp_path, place)] == [(1, T), (2, T), (3, T + 61)]
-    assert [send.row for send in aftermath(tmp_path, second.size)] == [3]
+    assert [(send.row, send.at) for send in aftermath(tmp_path, place).sends] == [(1, T), (2, T), (3, T + 61)]
+    assert [send.row for send in aftermath(tmp_path, second.size).sends] == [3]
 
 
 def test_a_ledger_that_is_not_there_or_was_changed_is_told(tmp_path: Path) -> None:

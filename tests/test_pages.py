@@ -18,6 +18,7 @@ from scrapekit.errors import BadStatus, CallbackError, ConfigError, ConnectFaile
 from scrapekit.former import Former, validators_of
 from scrapekit.frontier import Outcome, Row, Validators
 from scrapekit.pages import HOSTS, Harvest, Pages
+from scrapekit.reach import Reach
 from scrapekit.sinks import RunFolder
 from scrapekit.stats import Stats
 from scrapekit.tables import Limits
@@ -60,6 +61,7 @@ def pages_of(spider, *, known=(), check_host=lambda host: None, former=None, arc
         check_host=check_host,
         stats=Stats(),
         limits_for=lambda host: Limits(**limits),
+        reach=Reach(limits_for=lambda host: Limits(**limits), static=lambda name, port: None),
         former=former,
         archives=archives,
     )

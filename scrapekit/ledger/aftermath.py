@@ -13,12 +13,11 @@ from typing import BinaryIO
 
 from scrapekit.errors import ConfigError
 from scrapekit.ledger.reader import Account, Damaged, Reader
-from scrapekit.ledger.records import Send
 from scrapekit.ledger.writer import FILE_NAME
 
 
-def aftermath(folder: Path, position: int) -> list[Send]:
-    """The sends in a run's ledger that were not over at ``position`` (bytes), in the order in which they were begun.
+def aftermath(folder: Path, position: int) -> Account:
+    """What a run's ledger says after ``position`` (bytes), and the sends that were not over there.
 
     What stands before is only skimmed. Raises ConfigError for a ledger that cannot be read.
     """
@@ -32,12 +31,12 @@ def aftermath(folder: Path, position: int) -> list[Send]:
         raise ConfigError(f"is not a ledger's line: {damage}", file=path, line=damage.line) from None
 
 
-def _read(file: BinaryIO, folder: Path, position: int) -> list[Send]:
+def _read(file: BinaryIO, folder: Path, position: int) -> Account:
     account = Account(folder)
     reader = Reader(account)
     for number, line in enumerate(chain(_skimmed(file, position), file), 1):
         reader.take(number, line)
-    return account.sends
+    return account
 
 
 def _skimmed(file: BinaryIO, position: int) -> Iterator[bytes]:

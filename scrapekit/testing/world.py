@@ -17,7 +17,7 @@ import curio
 
 from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout, Overtaken
 from scrapekit.headers import Headers
-from scrapekit.http import Deadlines, Reply, Terms
+from scrapekit.http import DIRECT, Deadlines, Reply, Terms, Way
 from scrapekit.http.address import Address
 from scrapekit.url import host_of, origin_of, split_host
 
@@ -90,7 +90,7 @@ class World:
     async def resolve(self, hostname: str, port: int) -> tuple[Address, ...]:
         return self.cached(hostname, port)
 
-    def has_idle(self, url: str) -> bool:
+    def has_idle(self, url: str, way: Way = DIRECT) -> bool:
         return self._idle[origin_of(url)] > 0
 
     async def close(self) -> None:

@@ -310,3 +310,33 @@ def test_who_is_not_trusted_is_not_asked(ask):
             await send("/0.html", trust=Trust())
 
     ask(main)
+
+
+SPIDER = """
+from scrapekit import Item, Spider, css
+
+class Page(Item):
+    title: str = css("title")
+
+class Protocol(Spider):
+    name = "protocol"
+    start_urls = ["https://127.0.0.1:{port}/protocol/0"]
+
+    def parse(self, response):
+        yield from response.items(Page)
+        yield from (f"/protocol/{{n}}" for n in range(1, 10))
+"""
+
+
+def test_a_crawl_speaks_http2_and_keeps_its_delay(root, ca, crawl, tmp_path):
+    here = 'location /protocol/ { default_type text/html; return 200 "<title>$server_protocol</title>"; }'
+    with nginx(root, ca, here) as port:
+        spider = tmp_path / "protocol.py"
+        spider.write_text(SPIDER.format(port=port))
+        limits = f'[limits]\nhttp2 = true\nca_file = "{ca}/ca.pem"\ndelay = 0.2\nconcurrency = 4\n'
+        began = time.monotonic()
+        done = crawl(spider, toml=limits)
+        took = time.monotonic() - began
+    assert done.code == 0, done.said
+    assert [item["title"] for item in done.items] == ["HTTP/2.0"] * 10
+    assert took > 10 * 0.2, "ten pages and robots.txt are eleven sends"

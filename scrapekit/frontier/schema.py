@@ -136,11 +136,18 @@ class Translated:
         pass
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, sqlite3.Error):
-            # The lower byte is the primary code, the rest tells more. Malformed JSON has the code of a wrong statement.
-            if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED or "malformed" in str(error):
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
+            if _tells_of_damage(error):
                 raise damaged(self._path, error) from error
             raise SinkError(f"cannot be {self._done}: {error}", file=self._path) from error
+
+
+def _tells_of_damage(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    if isinstance(error, UnicodeDecodeError):
+        return True
+    # The lower byte is the primary code, the rest tells more. Some damage has the code of a statement that is wrong.
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    return code in _DAMAGED or "malformed" in str(error) or "decode" in str(error)
 
 
 def _check_library() -> None:

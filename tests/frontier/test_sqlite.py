@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scrapekit.errors import ConfigError, SinkError, Uncommitted
+from scrapekit.errors import ConfigError, ScrapekitError, SinkError, Uncommitted
 from scrapekit.frontier import (
     Archived,
     Batch,
@@ -410,6 +412,7 @@ def test_a_damaged_file_is_told_with_what_can_be_saved(
         "UPDATE seen SET prints = x'00'",
         "UPDATE seen SET prints = 1",
         "UPDATE notes SET value = '{'",
+        "UPDATE notes SET name = CAST(x'ff' AS TEXT)",
         "UPDATE notes SET value = '[]'",
         "UPDATE notes SET value = '{\"seen\": \"many\"}' WHERE name = '#frontier'",
         "INSERT INTO tail VALUES (1, 'x', '[]')",
@@ -455,6 +458,36 @@ def test_an_archive_that_makes_no_sense_is_damage_too(make: Callable[..., SQLite
     tamper(path, "UPDATE archive SET packed = x'0102'")
     with pytest.raises(SinkError, match="is damaged"):
         list(archived(path))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_bytes_that_flipped_are_harmless_or_told(make: Callable[..., SQLiteFrontier], path: Path, seed: int) -> None:
+    frontier, chance = make(), random.Random(seed)
+    add(frontier, *(f"http://{name}.test/{n}" for name in "abc" for n in range(20)))
+    rows = all_rows(frontier)
+    ended = [Ended(row, chance.choice([Outcome.FETCHED, Outcome.FAILED]), "why") for row in rows[:30]]
+    frontier.commit(Batch(ended=ended, notes={"note": 1}), nothing)
+    frontier.close()
+    data = bytearray(path.read_bytes())
+    for _ in range(chance.choice([1, 5, 50])):
+        data[chance.randrange(len(data))] = chance.randrange(256)
+    path.write_bytes(data)
+    for use in (use_from_outside, lambda path: use_again(make(resumed=True))):
+        with suppress(ScrapekitError):  # whatever else is raised fails the test
+            use(path)
+
+
+def use_from_outside(path: Path) -> None:
+    peek(path)
+    list(archived(path))
+
+
+def use_again(frontier: SQLiteFrontier) -> None:
+    frontier.notes()
+    rows = all_rows(frontier)
+    frontier.reopen(lambda reason: True)
+    frontier.commit(Batch(ended=[Ended(row, Outcome.FETCHED) for row in rows[:9]]), nothing)
+    add(frontier, "http://d.test/1")
 
 
 def test_a_peek_at_nothing_or_rubbish_says_so(path: Path) -> None:

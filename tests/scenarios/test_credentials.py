@@ -6,18 +6,14 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from scrapekit.pages import Pages
 from scrapekit.testing import FakeNetwork
 from tests.scenarios.plays import moved
 from tests.scenarios.server import GOOD, Asked, Server, answer
-
-pytestmark = pytest.mark.skipif("reach" not in signature(Pages).parameters, reason="a crawl sends none yet")
 
 TOKEN: Final = "tkn-5up3r-s3cr3t"
 PASSWORD: Final = "pwd-5up3r-s3cr3t"

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import signature
 from typing import Any, Final
 
 import pytest
 
 from scrapekit.errors import PrivateAddress
-from scrapekit.pages import Pages
 from scrapekit.testing import FakeNetwork
 from scrapekit.testing.site import Page
 from scrapekit.url import canonical, host_of
 from tests.scenarios.plays import moved
 from tests.scenarios.server import GOOD
-
-pytestmark = pytest.mark.skipif("reach" not in signature(Pages).parameters, reason="a crawl has no guard yet")
 
 SITE: Final = "site.example"
 #: What leads to this machine, to its network, and to the metadata of a cloud.

@@ -6,7 +6,6 @@ import json
 import logging
 import ssl
 from collections.abc import Callable
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,8 @@ import trustme
 from scrapekit import crawl
 from scrapekit.config import load
 from scrapekit.errors import TLSFailed
-from scrapekit.pages import Pages
 from tests.scenarios.crawling import Visit
 from tests.scenarios.server import GOOD
-
-pytestmark = pytest.mark.skipif("reach" not in signature(Pages).parameters, reason="a crawl goes no way of its own yet")
 
 
 @pytest.fixture

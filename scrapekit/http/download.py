@@ -21,8 +21,8 @@ from typing import BinaryIO
 from scrapekit.content import move_new
 from scrapekit.errors import BadResponse, BadStatus, NotStored, TooLarge
 from scrapekit.headers import Fields, Headers
-from scrapekit.http.body import Writer, check, close
 from scrapekit.http.exchange import Head
+from scrapekit.http.filesink import Writer, check, close
 from scrapekit.http.ranges import Version, whole_size
 from scrapekit.http.streaming import Place
 from scrapekit.http.thread import in_thread

@@ -9,15 +9,17 @@ Knows of no connections: ``send`` does. Which answers go together is for ``range
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import BinaryIO, Final
 
 from scrapekit.content import Stored
-from scrapekit.errors import ConnectFailed, FetchError, TooLarge
+from scrapekit.errors import ConnectFailed, FetchError, NotStored, TooLarge
 from scrapekit.headers import Headers
-from scrapekit.http.body import FileSink, Into, Spool, reopened
+from scrapekit.http.body import Into, Spool
 from scrapekit.http.connection import Reply
 from scrapekit.http.exchange import Head
+from scrapekit.http.filesink import FileSink, reopened
 from scrapekit.http.ranges import Version
 from scrapekit.url import host_of
 
@@ -55,7 +57,7 @@ class BrokenOff:
             return reply
         except FetchError as error:
             error.url, error.host = url, host_of(url)
-            if rest.held and not isinstance(error, TooLarge):
+            if rest.held and not isinstance(error, (TooLarge, NotStored)):
                 self._keep(key, rest)
                 if error.phase == "body":
                     raise _broken_off(error, rest.held) from None
@@ -142,7 +144,8 @@ class RestSink(FileSink):
         if not self._rest.resumable:
             return super().drop()
         self.write_rest()
-        self._stored.size = self.size
+        with suppress(OSError):
+            self._stored.size = self._stored.path.stat().st_size  # what is there, and not what should be
         return None
 
 

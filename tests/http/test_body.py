@@ -16,8 +16,9 @@ from scrapekit.content import Kept, Stored
 from scrapekit.errors import BadResponse, ConnectFailed, FetchError, FetchTimeout, NotStored, TooLarge
 from scrapekit.headers import Headers
 from scrapekit.http import Client, Deadlines, Sizes, Terms
-from scrapekit.http.body import LARGE, SMALL, WRITE, Intake, Spool
+from scrapekit.http.body import LARGE, SMALL, Intake, Spool
 from scrapekit.http.exchange import Head
+from scrapekit.http.filesink import WRITE
 from scrapekit.testing import CLOSE, RESET, SILENCE, FakeNetwork, VirtualClock
 
 BIG = 1 << 40

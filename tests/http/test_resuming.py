@@ -8,7 +8,7 @@ import curio
 import pytest
 
 from scrapekit.content import Stored
-from scrapekit.errors import BadResponse, ConnectFailed, FetchError, FetchTimeout, TooLarge
+from scrapekit.errors import BadResponse, ConnectFailed, FetchError, FetchTimeout, NotStored, TooLarge
 from scrapekit.headers import Headers
 from scrapekit.http import Client, Deadlines, Sizes, Terms
 from scrapekit.http.body import Spool
@@ -157,6 +157,21 @@ def test_the_cap_is_on_the_whole_and_what_is_beyond_it_is_not_kept(play):
 def test_a_request_with_a_range_of_its_own_is_left_alone(play):
     ends, _ = play(part(0, 10), part(10, 20), headers={"Range": "bytes=0-9"})
     assert [end[:1] for end in ends] == [(206,), (206,)]
+
+
+def test_what_the_disk_did_not_take_is_not_gone_on_with(play, monkeypatch):
+    def half(file, pieces):
+        file.write(b"".join(pieces)[:1_000])
+        return OSError(28, "No space left on device")
+
+    monkeypatch.setattr("scrapekit.http.filesink._write", half)
+    ends, asked = play(BROKEN, whole())
+    # A disk that says nothing until the end would make the first one shorter, and not wrong.
+    assert (type(ends[0]), type(ends[1])) == (ConnectFailed, NotStored)
+    assert asked == [(None, None), ("bytes=1000-", TAG)]
+    ends, asked = play(whole(), whole())
+    assert [type(end) for end in ends] == [NotStored, NotStored]
+    assert asked == [(None, None), (None, None)]
 
 
 def test_only_so_many_parts_are_kept(run, tmp_path):

@@ -41,6 +41,7 @@ class Web:
         self._run = run
         self.server = Server({"/good": GOOD, **plays}, **options)
         self.more_names: list[str] = []
+        self.others: list[Server] = []  # that are talked to as well
 
     def talk(
         self,
@@ -60,7 +61,7 @@ class Web:
             async with Client(resolver, **options) as client:
                 result = await main(client)
             await resolver.close()
-            await curio.run_in_thread(self.server.settle)
+            await curio.run_in_thread(self.settle)
             return result
 
         return self._run(whole)
@@ -71,7 +72,7 @@ class Web:
         async def whole() -> Any:
             async with Session(resolve=self.names, **options) as session:
                 result = await main(session)
-            await curio.run_in_thread(self.server.settle)
+            await curio.run_in_thread(self.settle)
             return result
 
         return self._run(whole)
@@ -85,11 +86,16 @@ class Web:
 
         async def whole() -> Crawled:
             crawled = await crawl_of(urls, *resolve, *sets, clock=clock, **more)
-            await curio.run_in_thread(self.server.settle)
+            await curio.run_in_thread(self.settle)
             return crawled
 
         crawled: Crawled = self._run(whole, clock=clock)
         return crawled
+
+    def settle(self) -> None:
+        """Wait until the servers' connections have ended, which the client must have done; they are this process's."""
+        for server in (self.server, *self.others):
+            server.settle()
 
     @property
     def names(self) -> dict[str, str]:

@@ -90,7 +90,7 @@ def fails(good: Web, authority: Authority) -> Fails:
     ) -> FetchError:
         """A request to a.test ends so, on one connection; one to the good server is answered by the same client."""
         names = bad.names | {"good.test": f"127.0.0.1:{good.server.port}"}
-        before = bad.server.connections
+        before, bad.others = bad.server.connections, [good.server]
 
         async def main(client: Any) -> FetchError:
             with pytest.raises(FetchError) as caught:
@@ -239,6 +239,7 @@ def test_G07_what_speaks_no_tls_is_told_from_a_wrong_certificate(
 def test_G07_tls_where_http_was_asked_for_is_an_error(web: Callable[..., Web], authority: Authority) -> None:
     secure = web({"/g": GOOD}, context=authority.context())
     plain = web({})
+    secure.others.append(plain.server)
 
     async def main(client: Any) -> FetchError:
         with pytest.raises(FetchError) as caught:

@@ -63,8 +63,8 @@ class HostBook:
                 "SELECT holder, opens_at, rule, facts FROM hosts WHERE name = ?", (host,)
             ).fetchone()
             self._data.execute(
-                "INSERT INTO hosts VALUES (?1, ?2, 0, '', '{}') ON CONFLICT (name) DO UPDATE SET holder = ?2",
-                (host, self._holder),
+                "INSERT INTO hosts VALUES (:host, :run, 0, '', '{}') ON CONFLICT (name) DO UPDATE SET holder = :run",
+                {"host": host, "run": self._holder},
             )
             origins = self._origins(host, now)
         if found is None:

@@ -15,8 +15,8 @@ from scrapekit.http import Deadlines, Sizes
 from scrapekit.retry import RETRY, pause_before_retry
 from scrapekit.testing import FakeNetwork
 from tests.scenarios import plays
-from tests.scenarios.conftest import SOON, deaf, memory_below, send
 from tests.scenarios.server import CLOSE, GOOD, RESET, answer
+from tests.scenarios.web import SOON, deaf, memory_below, send
 
 STALE_408 = answer(b"", 408, "Connection: close")
 

@@ -10,7 +10,7 @@ import pytest
 from scrapekit.errors import BadResponse, TooLarge
 from scrapekit.http import Sizes
 from tests.scenarios import plays
-from tests.scenarios.conftest import memory_below, send
+from tests.scenarios.web import memory_below, send
 
 
 @pytest.fixture

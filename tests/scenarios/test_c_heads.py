@@ -9,7 +9,7 @@ import pytest
 
 from scrapekit.errors import BadResponse, FetchTimeout, TooLarge
 from tests.scenarios import plays
-from tests.scenarios.conftest import SOON, memory_below
+from tests.scenarios.web import SOON, memory_below
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from scrapekit.errors import FetchTimeout
 from scrapekit.kernel import Kernel
 from scrapekit.testing import FakeNetwork
 from tests.scenarios import plays
-from tests.scenarios.conftest import in_memory
 from tests.scenarios.crawling import Crawled, Visit
 from tests.scenarios.server import GOOD, NOT_FOUND, Forever, answer
+from tests.scenarios.web import in_memory
 
 pytestmark = pytest.mark.simulation
 

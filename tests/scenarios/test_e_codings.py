@@ -12,7 +12,7 @@ from scrapekit.errors import BadResponse, TooLarge
 from scrapekit.http import Sizes
 from scrapekit.sitemap import parse as parse_sitemap
 from tests.scenarios import plays
-from tests.scenarios.conftest import memory_below
+from tests.scenarios.web import memory_below
 
 
 @pytest.fixture

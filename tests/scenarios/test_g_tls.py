@@ -20,8 +20,8 @@ from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout, TLSFailed
 from scrapekit.http import Deadlines, Way
 from scrapekit.http.terms import Trust
 from scrapekit.retry import pause_before_retry
-from tests.scenarios.conftest import LATE, Web, send
 from tests.scenarios.server import CLOSE, GOOD, RESET, SILENCE, Cut
+from tests.scenarios.web import LATE, Web, send
 
 NOW: Final = datetime.datetime.now(datetime.UTC)
 DAY: Final = datetime.timedelta(days=1)

@@ -15,7 +15,7 @@ import pytest
 from scrapekit.errors import ConnectFailed, FetchError, FetchTimeout, NameServerFailed, ResolveFailed
 from scrapekit.http import Deadlines, Resolver
 from scrapekit.retry import pause_before_retry
-from tests.scenarios.conftest import LATE, Web, deaf, send
+from tests.scenarios.web import LATE, Web, deaf, send
 
 NXDOMAIN = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 SERVFAIL = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")

@@ -14,10 +14,10 @@ from scrapekit.http import Deadlines, Proxy, Way
 from scrapekit.http.terms import Trust
 from scrapekit.pages import Pages
 from scrapekit.retry import pause_before_retry
-from tests.scenarios.conftest import LATE, Web, send
 from tests.scenarios.proxy import ProxyServer
 from tests.scenarios.server import GOOD, answer
 from tests.scenarios.test_g_tls import Authority, authority  # noqa: F401
+from tests.scenarios.web import LATE, Web, send
 
 in_a_crawl = pytest.mark.skipif("reach" not in signature(Pages).parameters, reason="a crawl goes no way of its own yet")
 BAD_GATEWAY: Final = answer(b"the proxy's own page", 502)

@@ -12,9 +12,9 @@ import pytest
 from scrapekit.http.redirect import MAX_HOPS
 from scrapekit.origins import MAX_AGE
 from scrapekit.testing import CLOSE, RESET, SILENCE, FakeNetwork, FakeSite, Page
-from tests.scenarios.conftest import memory_below
 from tests.scenarios.plays import moved
 from tests.scenarios.server import GOOD, answer
+from tests.scenarios.web import memory_below
 
 ROBOTS: Final = "/robots.txt"
 URLS: Final = ["http://a.test/private", "http://a.test/public"]

@@ -101,20 +101,26 @@ def prepare_crawl(
     if left is not None and since_last and not left.peek.notes.get("former"):
         log.warning("run %s was begun without --since-last, and goes on so", left.run.id)
     run = left.run if left else RunFolder.create(home, made.name) if wants_folder else None
-    return Crawl(
-        made,
-        settings,
-        bounds=bounds or Bounds(**({"max_failures": settings.crawl.max_failures} | bound)),
-        exports=[Export(_placed(file), overwrite=overwrite, append=append) for file in files],
-        sinks=[*(target for target in targets if not isinstance(target, (str, Path))), *extra_sinks],
-        run=run,
-        since=since,
-        cache=cache,
-        facts={"arguments": _storable(given), **({"former": since.id} if since else {})},
-        clock=clock,
-        network=network,
-        random=random,
-    )
+    try:
+        return Crawl(
+            made,
+            settings,
+            bounds=bounds or Bounds(**({"max_failures": settings.crawl.max_failures} | bound)),
+            exports=[Export(_placed(file), overwrite=overwrite, append=append) for file in files],
+            sinks=[*(target for target in targets if not isinstance(target, (str, Path))), *extra_sinks],
+            run=run,
+            resumed=left is not None,
+            since=since,
+            cache=cache,
+            facts={"arguments": _storable(given), **({"former": since.id} if since else {})},
+            clock=clock,
+            network=network,
+            random=random,
+        )
+    except ConfigError:
+        if run is not None and left is None:
+            run.remove()  # nothing has begun
+        raise
 
 
 def _former(root: Path, spider: str, arguments: Mapping[str, Any]) -> RunFolder | None:

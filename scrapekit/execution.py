@@ -85,6 +85,7 @@ class Crawl:
         exports: Sequence[Export] = (),
         sinks: Sequence[Sink] = (),
         run: RunFolder | None = None,
+        resumed: bool = False,
         since: RunFolder | None = None,
         cache: bool = False,
         facts: Mapping[str, Any] = _NO_FACTS,
@@ -94,12 +95,20 @@ class Crawl:
     ) -> None:
         self.spider, self.settings, self.stats = spider, settings, Stats()
         self._bounds = bounds or Bounds(max_failures=settings.crawl.max_failures)
-        self._run, self._since, self._facts, self._files = run, since, facts, Files(run, exports, sinks)
+        self._run, self._since, self._facts, self._files = (
+            run,
+            since,
+            facts,
+            Files(run, exports, sinks, resumed=resumed),
+        )
         self._cached = cache
         self._limits: dict[str, Limits] = {}
         self._clock = RunClock(clock or steady_clock())
         self._resolver: Names = network.resolver if network else Resolver(settings.resolve)
-        self._client: Wire = network.client() if network else _client(self._resolver, settings, run)
+        self._spool = Spool(run.files if run else None, memory=settings.crawl.body_memory) if network is None else None
+        self._client: Wire = (
+            network.client() if network else Client(self._resolver, max_idle=_idle(settings), spool=self._spool)
+        )
         self._random = random or Random()
         self._environment = surroundings(real=network is None)
         self._reach = Reach(limits_for=self._limits_for, static=settings.static)
@@ -138,6 +147,8 @@ class Crawl:
             async def in_its_thread(function: Callable[..., Any], *arguments: Any) -> Any:
                 return await curio.run_in_executor(executor, function, *arguments)
 
+            if self._spool is not None:
+                self._spool.clear()
             past = self._take_up()
             await in_its_thread(self._files.open_former, self._since)
             if self._cached:
@@ -349,11 +360,6 @@ class Crawl:
             await self._resolver.resolve(parts.hostname, parts.port)
         except FetchError as error:
             log.info("%s", error)
-
-
-def _client(resolver: Names, settings: Settings, run: RunFolder | None) -> Client:
-    spool = Spool(run.files if run else None, memory=settings.crawl.body_memory)
-    return Client(resolver, max_idle=_idle(settings), spool=spool)
 
 
 def _idle(settings: Settings) -> int:

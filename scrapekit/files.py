@@ -7,7 +7,6 @@ lacks something is written anew from the run's own record.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -54,11 +53,19 @@ class Files:
     """The sinks of a crawl, and the files of its run's folder if it has one.
 
     Used as a context manager; within it ``frontier`` is there, and ``notes`` are those of the run so far: empty for a
-    new one. ``sinks`` are open already. Raises ConfigError or SinkError where something cannot be opened.
+    new one. ``sinks`` are open already; ``resumed`` is whether the run must be there. Raises ConfigError or SinkError
+    where something cannot be opened.
     """
 
-    def __init__(self, run: RunFolder | None, exports: Sequence[Export] = (), sinks: Sequence[Sink] = ()) -> None:
-        self._run, self._wanted, self._handed = run, exports, list(sinks)
+    def __init__(
+        self,
+        run: RunFolder | None,
+        exports: Sequence[Export] = (),
+        sinks: Sequence[Sink] = (),
+        *,
+        resumed: bool = False,
+    ) -> None:
+        self._run, self._wanted, self._handed, self._resumed = run, exports, list(sinks), resumed
         self._open = ExitStack()
         self._sinks: dict[str, Sink] = {}
         self._positions: dict[str, int] = {}
@@ -151,7 +158,7 @@ class Files:
         self._open.callback(handler.close)
         self._open.callback(root.removeHandler, handler)
         memory = HostMemory(lambda digest: kept_body(run.path, digest))
-        self.frontier = SQLiteFrontier(run.frontier, dump=memory.dump, load=memory.load, now=time.monotonic)
+        self.frontier = SQLiteFrontier(run.frontier, dump=memory.dump, load=memory.load, resumed=self._resumed)
         self._open.callback(self.frontier.close)
         self.notes = self.frontier.notes()
         for name, sink in ((ITEMS, run.open_items()), (REJECTED, run.open_rejected())):

@@ -117,7 +117,7 @@ class Pages:
                 yield self._found(request, fingerprint, 0, None)
         for request in self._former.requests() if self._former is not None else ():
             host = host_of(request.url)
-            yield Found(request, host, request.fingerprint(), *(self.refusal(request, host) or (None, "")))
+            yield Found(request, host, request.fingerprint(), *(self._not_let_in(request, host) or (None, "")))
 
     def _first(self, value: Any) -> Request:
         request = self._request(value, None) if isinstance(value, str) else value
@@ -213,12 +213,17 @@ class Pages:
             self._refusals[host] = self._host_refusal(host)
         refusal = self._refusals[host]
         asked_for = not request.depth or request.dont_filter  # what the user says is no trap
-        if refusal is None and self._reach.refuses(host, request.parent):
-            return Outcome.DROPPED, "private address"
         if refusal is not None or asked_for:
             return refusal
         trap = self._traps.refusal(request.url, request.depth, self._limits_for(host))
         return (Outcome.DROPPED, trap) if trap is not None else None
+
+    def _not_let_in(self, request: Request, host: str) -> Refusal | None:
+        """Why a link does not enter the frontier; where a redirect may lead is the fetcher's to judge."""
+        refusal = self.refusal(request, host)
+        if refusal is None and self._reach.refuses(host, request.parent):
+            return Outcome.DROPPED, "private address"
+        return refusal
 
     def _host_refusal(self, host: str) -> Refusal | None:
         name = split_host(host)[0]
@@ -295,7 +300,7 @@ class Pages:
         callback = None if request.callback is None else self._names[request.callback]
         errback = None if request.errback is None else self._names[request.errback]
         bound, host = request.bound(callback, errback, depth, parent), host_of(request.url)
-        return Found(bound, host, fingerprint, *(self.refusal(bound, host) or (None, "")))
+        return Found(bound, host, fingerprint, *(self._not_let_in(bound, host) or (None, "")))
 
     def _read_notes(self, response: Response, harvest: Harvest) -> None:
         """What the response noted of items that it could not give."""

@@ -60,6 +60,9 @@ def to_resume(root: Path, spider: str, run: str | None = None) -> Left:
     if run is None:
         found = unfinished(root, spider)
         if found is None:
+            for each in RunFolder.all(root):
+                if each.may_be_of(spider) and each.frontier.exists():
+                    look(each)  # a damaged one says what is wrong with it, and what can be saved
             raise ConfigError(f"no run of {spider} has work left", hint=f"scrapekit runs list {spider} shows them all")
         return found
     left = look(RunFolder.open(root, run))

@@ -753,3 +753,16 @@ def test_a_request_is_sent_on_condition_that_the_page_has_changed(tmp_path, run)
     assert pages.conditional(row, row.request).headers["if-none-match"] == '"v1"'
     assert pages_of(type("Tested", (Base,), {"name": "tested"})())[0].conditional(row, row.request) is row.request
     former.close()
+
+
+def test_a_link_into_a_private_network_is_dropped_and_where_a_redirect_leads_is_judged_elsewhere(run):
+    def parse(self, response):
+        yield "http://10.0.0.1/"
+        yield "http://public.test/"
+
+    spider = type("Tested", (Base,), {"name": "tested", "parse": parse})()
+    pages, _ = pages_of(spider)
+    private, public = run(pages.harvest, row_of(), answer(row_of())).found
+    assert (private.outcome, private.reason) == (Outcome.DROPPED, "private address")
+    assert public.outcome is None
+    assert pages.refusal(private.request, "10.0.0.1") is None

@@ -396,8 +396,9 @@ def test_a_damaged_frontier_is_told_and_no_item_is_touched(tmp_path: Path) -> No
     kept, data = run.items.read_bytes(), bytearray(run.frontier.read_bytes())
     data[len(data) // 3 :] = b"\xa5" * (len(data) - len(data) // 3)
     run.frontier.write_bytes(data)
-    with pytest.raises(SinkError, match=r"frontier\.sqlite.*runs export"):
-        crawl(folder, VirtualClock(), resume=run.id)
+    for which in (run.id, True):
+        with pytest.raises(SinkError, match=r"frontier\.sqlite.*runs export"):
+            crawl(folder, VirtualClock(), resume=which)
     assert run.items.read_bytes() == kept
 
 

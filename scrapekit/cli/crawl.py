@@ -23,7 +23,7 @@ _COUNT = click.IntRange(min=0)
     "targets",
     multiple=True,
     metavar="FILE",
-    help="Write the items there: .jsonl, .json or .csv; - is standard output. May be repeated.",
+    help="Write the items there: .jsonl, .json, .csv, .sqlite or .parquet; - is standard output. May be repeated.",
 )
 @click.option(
     "-a",

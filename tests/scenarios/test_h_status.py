@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 
@@ -134,14 +135,19 @@ def validated(asked: Any) -> bytes:
     return b'HTTP/1.1 304 Not Modified\r\nETag: "v2"\r\nContent-Length: 100\r\n\r\n'
 
 
+def alone() -> str:
+    """A host that no other crawl of this machine visits: of two that are kept, the second one would wait."""
+    return f"{uuid4().hex}.test"
+
+
 def test_H06_what_has_not_changed_is_asked_for_on_condition_and_kept(crawl: Callable[..., Any], tmp_path: Path) -> None:
-    network = site(validated)
-    asked = []
+    host, asked = alone(), []
+    url, network = f"http://{host}/page", FakeNetwork({host: {"/page": validated}})
     for run in range(3):
-        crawled = crawl(network, [URL], keep=True, root=tmp_path, since_last=run > 0)
+        crawled = crawl(network, [url], keep=True, root=tmp_path, since_last=run > 0)
         assert crawled.outcomes == (1, 0, 0, 0)
         # What is as before is not read again: the items that it gave stand.
-        assert (crawled.bodies, crawled.items) == (([b"<p>good</p>"], [{"url": URL}]) if run == 0 else ([], []))
+        assert (crawled.bodies, crawled.items) == (([b"<p>good</p>"], [{"url": url}]) if run == 0 else ([], []))
         assert crawled.stats.statuses[304] == (run > 0)
         last = network.log[-1].headers
         asked.append((last.get("if-none-match"), last.get("if-modified-since")))
@@ -150,9 +156,10 @@ def test_H06_what_has_not_changed_is_asked_for_on_condition_and_kept(crawl: Call
 
 
 def test_H06_what_has_changed_is_read_again(crawl: Callable[..., Any], tmp_path: Path) -> None:
-    network = site(answer(b"old", 200, 'ETag: "v1"'), answer(b"new", 200, 'ETag: "v2"'))
-    assert crawl(network, [URL], keep=True, root=tmp_path).bodies == [b"old"]
-    assert crawl(network, [URL], keep=True, root=tmp_path, since_last=True).bodies == [b"new"]
+    host, pages = alone(), [answer(b"old", 200, 'ETag: "v1"'), answer(b"new", 200, 'ETag: "v2"')]
+    url, network = f"http://{host}/page", FakeNetwork({host: {"/page": pages}})
+    assert crawl(network, [url], keep=True, root=tmp_path).bodies == [b"old"]
+    assert crawl(network, [url], keep=True, root=tmp_path, since_last=True).bodies == [b"new"]
     assert network.log[-1].headers["if-none-match"] == '"v1"'
 
 

@@ -40,6 +40,7 @@ class Reach:
 
     def __init__(self, *, limits_for: Callable[[str], Leave], static: Callable[[str, int], Address | None]) -> None:
         self._limits_for, self._static = limits_for, static
+        #: Hosts that start requests named by their private addresses.
         self.started: set[str] = set()
         self._spelt: dict[str, bool] = {}
 

@@ -282,7 +282,7 @@ def test_of_several_failures_the_first_is_told_also_one_of_the_last_commit(
         raise SinkError("no room either", file="later")
 
     def full_at_the_end(book: HostBook, states: Any, *, closed: bool) -> None:
-        if closed and room == 0:
+        if closed and states and room == 0:
             full()
 
     sink: Any = Full(room)

@@ -10,6 +10,8 @@ import pytest
 
 from tests.real.nginx import Nginx
 
+pytestmark = pytest.mark.server
+
 SPIDER = """
 from scrapekit import Item, Spider, css
 

@@ -56,8 +56,7 @@ class ProxyChoice:
         Raises ConfigError as ``check`` does.
         """
         if listed is None:
-            parts = split(url)
-            return self._variables.proxy_of(parts.scheme, parts.hostname, parts.port)
+            return self._variables.proxy_of(url)
         proxies = self._proxies(listed)
         if len(proxies) < 2:
             return proxies[0] if proxies else None
@@ -120,10 +119,13 @@ class Variables:
         for scheme in ("http", "https"):
             self._for(scheme)
 
-    def proxy_of(self, scheme: str, hostname: str, port: int) -> Proxy | None:
-        """The proxy for a canonical name or address (IPv6 without brackets). Raises ConfigError."""
-        proxy = self._for(scheme)
-        return proxy if proxy is not None and not self._except.hold(hostname, port) else None
+    def proxy_of(self, url: str) -> Proxy | None:
+        """The proxy for a canonical URL. Raises ConfigError."""
+        proxy = self._for("https" if url.startswith("https:") else "http")
+        if proxy is None:
+            return None
+        parts = split(url)
+        return None if self._except.hold(parts.hostname, parts.port) else proxy
 
     def _for(self, scheme: str) -> Proxy | None:
         if scheme not in self._known:

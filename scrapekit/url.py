@@ -13,6 +13,7 @@ Does not know which URLs are wanted, nor how long one may be.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
@@ -148,6 +149,7 @@ def split(url: str) -> Parts:
     return Parts(scheme, hostname, port or _DEFAULT_PORTS[scheme], host, "/" + path)
 
 
+@lru_cache(maxsize=4096)
 def split_host(host: str) -> tuple[str, int | None]:
     """Name (an IPv6 address without its brackets) and port of a canonical host; no port where it is the default."""
     name, colon, port = host.rpartition(":")

@@ -114,7 +114,7 @@ def test_lower_case_no_proxy_wins():
     environment = {"http_proxy": "http://p.example:3128", "no_proxy": "a.test", "NO_PROXY": "b.test"}
     assert by(environment, "http://a.test/") is None
     assert by(environment, "http://b.test/") == str(P)
-    assert Variables(environment).proxy_of("http", "b.test", 80) == P
+    assert Variables(environment).proxy_of("http://b.test/") == P
 
 
 def test_no_proxy_does_not_speak_against_the_settings():

@@ -6,7 +6,7 @@ to the next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from scrapekit.proxies import Proxy
@@ -65,6 +65,14 @@ class Way:
     trust: Trust = Trust()
     http2: bool = False
     private: bool = True
+    #: Worked out once: every request looks for connections on its way, some times over.
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.proxy, self.trust, self.http2, self.private)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 DIRECT: Final = Way()

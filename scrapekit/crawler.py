@@ -9,9 +9,10 @@ from random import Random
 from typing import Any, Literal, overload
 
 from scrapekit import kernel
+from scrapekit.access import Network
 from scrapekit.config import Settings, find_project, load
 from scrapekit.errors import ConfigError
-from scrapekit.execution import Crawl, Network
+from scrapekit.execution import Crawl
 from scrapekit.files import Export
 from scrapekit.former import newest
 from scrapekit.resume import to_resume

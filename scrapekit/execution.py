@@ -6,31 +6,26 @@ The composition root: the one place that knows every part.
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import curio
 
+from scrapekit.access import Access, Network
 from scrapekit.callbacks import Callbacks
 from scrapekit.config import Settings
-from scrapekit.credentials import Credentials
-from scrapekit.errors import CallbackError, ConfigError, FetchError, PipeClosed, SinkError
-from scrapekit.fetcher import Fetcher, Sender
+from scrapekit.errors import CallbackError, ConfigError, PipeClosed, SinkError
+from scrapekit.fetcher import Fetcher
 from scrapekit.files import Export, Files, boot_id
 from scrapekit.hosts import Past
-from scrapekit.http import Client, Names, Resolver, Way
-from scrapekit.http.body import Spool
-from scrapekit.http.pool import MAX_IDLE
 from scrapekit.keeper import Call, Keeper, call_here
 from scrapekit.kernel import Alarm, RunClock, steady_clock
 from scrapekit.ledger import aftermath, without_secrets
 from scrapekit.notes import Notes
 from scrapekit.pages import Pages
-from scrapekit.reach import Reach
 from scrapekit.record import Record
 from scrapekit.registry import HostRegistry
 from scrapekit.reload import follow
@@ -40,30 +35,10 @@ from scrapekit.signing import signer
 from scrapekit.sinks import RunFolder, Sink
 from scrapekit.spider import Spider
 from scrapekit.stats import Stats, View
-from scrapekit.tables import Limits
-from scrapekit.url import host_of, split
-from scrapekit.ways import Ways, surroundings
 
 log = logging.getLogger("scrapekit.crawl")
 
-#: The limits of so many hosts are remembered.
-KNOWN_HOSTS: Final = 10_000
 _NO_FACTS: Final[Mapping[str, Any]] = {}
-
-
-class Wire(Sender, Protocol):
-    """What sends a crawl's requests."""
-
-    def has_idle(self, url: str, way: Way) -> bool: ...
-    async def close(self) -> None: ...
-
-
-class Network(Protocol):
-    """What a crawl is connected to: the real network, or one in memory."""
-
-    @property
-    def resolver(self) -> Names: ...
-    def client(self) -> Wire: ...
 
 
 class Crawl:
@@ -93,38 +68,24 @@ class Crawl:
         network: Network | None = None,
         random: Random | None = None,
     ) -> None:
-        self.spider, self.settings, self.stats = spider, settings, Stats()
+        self.spider, self.stats = spider, Stats()
         self._bounds = bounds or Bounds(max_failures=settings.crawl.max_failures)
-        self._run, self._since, self._facts, self._files = (
-            run,
-            since,
-            facts,
-            Files(run, exports, sinks, resumed=resumed),
-        )
-        self._cached = cache
-        self._limits: dict[str, Limits] = {}
+        self._run, self._since, self._facts, self._cached = run, since, facts, cache
+        self._files = Files(run, exports, sinks, resumed=resumed)
         self._clock = RunClock(clock or steady_clock())
-        self._resolver: Names = network.resolver if network else Resolver(settings.resolve)
-        self._spool = Spool(run.files if run else None, memory=settings.crawl.body_memory) if network is None else None
-        self._client: Wire = (
-            network.client() if network else Client(self._resolver, max_idle=_idle(settings), spool=self._spool)
-        )
         self._random = random or Random()
-        self._environment = surroundings(real=network is None)
-        self._reach = Reach(limits_for=self._limits_for, static=settings.static)
-        self._ways = Ways(
-            settings,
-            environment=self._environment,
-            spider=spider.name,
-            may_be_private=self._reach.may_be_private,
-            now=self._clock,
-        )
-        self._credentials = Credentials(settings, spider.name, environment=self._environment)
+        folder = run.files if run else None
+        self._access = Access(settings, spider.name, clock=self._clock, network=network, folder=folder)
+        self._notes = Notes(spider, self.stats, clock=self._clock, reach=self._access.reach)
         self._scheduler: Scheduler | None = None
-        self._notes = Notes(spider, self.stats, clock=self._clock, reach=self._reach)
 
     def __repr__(self) -> str:
         return f"<Crawl of {self.spider.name}: {self._scheduler!r}>"
+
+    @property
+    def settings(self) -> Settings:
+        """Those that hold now."""
+        return self._access.settings
 
     @property
     def run_folder(self) -> RunFolder | None:
@@ -147,8 +108,6 @@ class Crawl:
             async def in_its_thread(function: Callable[..., Any], *arguments: Any) -> Any:
                 return await curio.run_in_executor(executor, function, *arguments)
 
-            if self._spool is not None:
-                self._spool.clear()
             past = self._take_up()
             await in_its_thread(self._files.open_former, self._since)
             if self._cached:
@@ -179,6 +138,7 @@ class Crawl:
             self._say_what_changed(before, settings)
         else:
             self.stats.started = now = self._notes.begin()
+        self._access.spool.clear()
         files.open_ledger(self.spider.name, self.settings, now)
         files.open_book()
         self._notes.ledger = files.ledger
@@ -205,104 +165,98 @@ class Crawl:
         return self._scheduler.view(busiest)
 
     def _compose(self, call: Call, past: Mapping[str, Past]) -> Scheduler:
-        settings, stats, clock = self.settings, self.stats, self._clock
+        settings, access, files, alarm = self.settings, self._access, self._files, Alarm()
         registry = self._registry = HostRegistry(
-            limits_for=self._limits_for,
+            limits_for=access.limits_for,
             agent=settings.identity.name,
-            address_of=self._address_of,
-            has_idle=self._has_idle,
+            address_of=access.address_of,
+            has_idle=access.has_idle,
             each=settings.crawl.window,
             random=self._random.random,
             past=past,
         )
-        files, cache, alarm = self._files, self._files.cache, Alarm()
-        keeper = Keeper(
-            files.frontier,
-            registry,
-            write=files.write,
-            undo=files.undo,
-            notes=self._notes.each if self._run else dict,
-            stats=stats,
-            clock=clock,
-            changed=alarm,
-            workbench=settings.crawl.workbench,
-            window=settings.crawl.window,
-            interval=settings.crawl.commit_interval,
-            call=call,
-            book=files.book,
-            resumed=bool(files.notes),
-            durable=self._run is not None,
-            kept=cache.has if cache else None,
-        )
+        keeper = self._keeper(registry, call, alarm)
         self._callbacks = Callbacks(self.spider, limit=settings.crawl.callback_timeout)
-        pages = Pages(
-            self.spider,
-            self._callbacks,
-            known=keeper.knows,
-            check_host=self._check_host,
-            stats=stats,
-            limits_for=self._limits_for,
-            clock=clock,
-            reach=self._reach,
-            former=files.former,
-            archives=self._run is not None,
-        )
-        fetcher = Fetcher(
-            self._client,
-            headers=settings.own_headers,
-            clock=clock,
-            max_redirects=settings.crawl.max_redirects,
-            accept_status=frozenset(self.spider.accept_status),
-            agent=settings.identity.name,
-            uses_of=registry.uses,
-            sign=signer(settings, clock=clock.true),
-            authorization=lambda url: self._credentials.field(url),
-            refuses_hop=self._reach.refuses_hop,
-            way_of=self._ways.of,
-            way_failed=self._ways.failed,
-            keep=partial(cache.put, now=clock) if cache else None,
-            random=self._random,
-        )
+        fetcher = self._fetcher(registry)
         self._notes.restore_jars(files.notes, fetcher)
         return Scheduler(
             registry=registry,
             fetcher=fetcher,
             keeper=keeper,
-            pages=pages,
-            resolve=self._resolve,
-            stats=stats,
-            clock=clock,
+            pages=self._pages(keeper),
+            resolve=access.resolve,
+            stats=self.stats,
+            clock=self._clock,
             alarm=alarm,
-            record=Record(self._files.ledger, agent=settings.identity.name),
+            record=Record(files.ledger, agent=settings.identity.name),
             slots=settings.crawl.concurrency,
             max_wait=settings.crawl.max_wait,
             bounds=self._bounds,
             starts=not files.notes.get("start_done", False),
-            answer_kept=cache.get if cache else None,
+            answer_kept=files.cache.get if files.cache else None,
         )
 
-    def _limits_for(self, host: str) -> Limits:
-        """A host's limits; asked for with each link, so those of the last hosts are at hand."""
-        limits = self._limits.get(host)
-        if limits is None:
-            if len(self._limits) >= KNOWN_HOSTS:
-                self._limits.clear()
-            limits = self._limits[host] = self.settings.limits_for(host, self.spider.name)
-        return limits
+    def _keeper(self, registry: HostRegistry, call: Call, alarm: Alarm) -> Keeper:
+        settings, files = self.settings.crawl, self._files
+        return Keeper(
+            files.frontier,
+            registry,
+            write=files.write,
+            undo=files.undo,
+            notes=self._notes.each if self._run else dict,
+            stats=self.stats,
+            clock=self._clock,
+            changed=alarm,
+            workbench=settings.workbench,
+            window=settings.window,
+            interval=settings.commit_interval,
+            call=call,
+            book=files.book,
+            resumed=bool(files.notes),
+            durable=self._run is not None,
+            kept=files.cache.has if files.cache else None,
+        )
 
-    def _check_host(self, host: str) -> None:
-        self.settings.check_host(host, self.spider.name)
+    def _pages(self, keeper: Keeper) -> Pages:
+        return Pages(
+            self.spider,
+            self._callbacks,
+            known=keeper.knows,
+            check_host=self._access.check_host,
+            stats=self.stats,
+            limits_for=self._access.limits_for,
+            clock=self._clock,
+            reach=self._access.reach,
+            former=self._files.former,
+            archives=self._run is not None,
+        )
+
+    def _fetcher(self, registry: HostRegistry) -> Fetcher:
+        settings, access, cache = self.settings, self._access, self._files.cache
+        return Fetcher(
+            access.client,
+            headers=settings.own_headers,
+            clock=self._clock,
+            max_redirects=settings.crawl.max_redirects,
+            accept_status=frozenset(self.spider.accept_status),
+            agent=settings.identity.name,
+            uses_of=registry.uses,
+            sign=signer(settings, clock=self._clock.true),
+            authorization=access.authorization,
+            refuses_hop=access.reach.refuses_hop,
+            way_of=access.ways.of,
+            way_failed=access.ways.failed,
+            keep=partial(cache.put, now=self._clock) if cache else None,
+            random=self._random,
+        )
 
     async def _take_over(self, settings: Settings) -> None:
         """Go by changed settings from now on; by none of them where some cannot be."""
         try:
-            credentials = Credentials(settings, self.spider.name, environment=self._environment)
-            self._ways.apply(settings)
+            self._access.apply(settings)
         except ConfigError as error:
             log.error("%s; the crawl goes on with the settings that it has", error)
             return
-        self.settings, self._credentials = settings, credentials
-        self._limits.clear()
         if self._files.ledger is not None:
             self._files.ledger.settings(settings.tables(), now=self._clock())
         self._registry.relimit(self._clock())
@@ -318,9 +272,7 @@ class Crawl:
                 await self._let_go()
 
     async def _let_go(self) -> None:
-        await self._client.close()
-        if isinstance(self._resolver, Resolver):
-            await self._resolver.close()
+        await self._access.close()
         if self._run is not None:
             try:
                 self._files.note(self._notes.last(self.stats.end))
@@ -340,34 +292,3 @@ class Crawl:
             self.stats.end = "closed pipe"
         elif error is not None:
             raise error
-
-    def _address_of(self, url: str) -> str | None:
-        """The address that a URL's name is known to have; an empty one if it has none, None if it is not known."""
-        if not self._ways.names_here(url, self._limits_for(host_of(url))):
-            return ""
-        parts = split(url)
-        answer = self._resolver.cached(parts.hostname, parts.port)
-        if isinstance(answer, tuple):
-            return answer[0].ip
-        return None if answer is None else ""
-
-    def _has_idle(self, url: str) -> bool:
-        return self._client.has_idle(url, self._ways.of(url, self._limits_for(host_of(url))))
-
-    async def _resolve(self, url: str) -> None:
-        parts = split(url)
-        try:
-            await self._resolver.resolve(parts.hostname, parts.port)
-        except FetchError as error:
-            log.info("%s", error)
-
-
-def _idle(settings: Settings) -> int:
-    """How many idle connections are kept: one for each host on the workbench, as far as files may be open."""
-    wanted = settings.crawl.workbench
-    if sys.platform == "win32":
-        return min(wanted, MAX_IDLE)
-    import resource
-
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return wanted if files == resource.RLIM_INFINITY else min(wanted, files // 2)

@@ -30,7 +30,7 @@ FLOORS = {
     "hostlocks": 3, "hostbook": 3, "cache": 3, "hostmemory": 3,
     "ledger": 3, "audit": 3,
     "keeper": 4, "fetcher": 4, "callbacks": 4, "scheduler": 4, "crawler": 4, "project": 4, "pages": 4,
-    "scout": 4, "plan": 4, "record": 4, "files": 4, "reload": 4, "history": 4, "former": 4, "formerpages": 4, "execution": 4, "resume": 4, "notes": 4,
+    "scout": 4, "plan": 4, "record": 4, "files": 4, "reload": 4, "history": 4, "former": 4, "formerpages": 4, "execution": 4, "access": 4, "resume": 4, "notes": 4,
     "ways": 4,
     "testing": 5, "demo": 5, "watch": 5,
     "cli": 6, "__init__": 7, "__main__": 7,

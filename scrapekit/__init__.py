@@ -1,7 +1,7 @@
 """scrapekit: a polite web-scraping framework.
 
-Where to begin reading: ``cli/crawl.py`` → ``crawler.py`` → ``scheduler.py`` → ``fetcher.py`` → ``http/``; back up
-through the spider to ``sinks/`` and ``frontier/``.
+Where to begin reading: ``cli/crawl.py`` → ``crawler.py`` → ``execution.py`` → ``scheduler.py`` → ``fetcher.py`` →
+``http/``; back up through the spider to ``sinks/`` and ``frontier/``.
 """
 
 from __future__ import annotations

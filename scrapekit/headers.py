@@ -23,11 +23,12 @@ class Headers(Mapping[str, str]):
     came. Two are equal if their pairs are, names compared in lower case.
     """
 
-    __slots__ = ("_index", "raw")
+    __slots__ = ("_index", "_may_be_sent", "raw")
 
     def __init__(self, fields: Fields = ()) -> None:
         # A list is what the wire makes, once for each response.
         self.raw: tuple[tuple[str, str], ...] = tuple(fields if type(fields) is list else _pairs(fields))
+        self._may_be_sent = False  # not known, until ``checked``
         self._index: dict[str, str] = {}
         for name, value in self.raw:
             self._index.setdefault(name.lower(), value)
@@ -89,11 +90,14 @@ def checked(fields: Fields) -> Headers:
         headers = fields if isinstance(fields, Headers) else Headers(_pairs(fields))
     except (TypeError, ValueError, AttributeError):
         raise BadRequest(f"headers {fields!r} are not names with their values, which are str") from None
+    if headers._may_be_sent:
+        return headers
     for name, value in headers.raw:
         if not _TOKEN.fullmatch(name):
             raise BadRequest(f"header name {name!r} is not a token")
         if not isinstance(value, str) or _NOT_IN_A_VALUE.search(value):
             raise BadRequest(f"header {name}: {value!r} is not a string without CR, LF and NUL")
+    headers._may_be_sent = True
     return headers
 
 

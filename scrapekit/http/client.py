@@ -98,14 +98,8 @@ class Client:
         may be sent again without counting: the connection had served before and was cut before any byte of the answer.
         """
         if terms.to_file and into is None and method == "GET" and "range" not in headers:
-            again = partial(self.send, method, url, terms=terms, on_sent=on_sent, may_go=may_go, fresh=fresh)
-            return await self._broken_off.get(
-                url,
-                headers,
-                lambda fields, place: again(fields, body, into=place),
-                spool=self.spool,
-                most=terms.sizes.max_size,
-            )
+            send = partial(self.send, method, url, body=body, terms=terms, on_sent=on_sent, may_go=may_go, fresh=fresh)
+            return await self._to_file(url, headers, send, most=terms.sizes.max_size)
         parts = split(url)
         relay = forwarding(terms.way, parts)
         try:
@@ -124,6 +118,11 @@ class Client:
             error = caught if relay is None else blamed(caught, relay)
             error.url, error.host = url, parts.host
             raise error from None
+
+    async def _to_file(self, url: str, headers: Headers, send: Callable[..., Awaitable[Reply]], *, most: int) -> Reply:
+        return await self._broken_off.get(
+            url, headers, lambda fields, place: send(headers=fields, into=place), spool=self.spool, most=most
+        )
 
     async def close(self) -> None:
         """Close what is idle; connections in use close when their exchange ends."""

@@ -9,7 +9,7 @@ is no public suffix. Does no I/O; ``now`` is handed in, in seconds since the epo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -58,10 +58,8 @@ class CookieJar:
         sent.sort(key=lambda cookie: (-len(cookie.path), cookie.serial))
         return "; ".join(map(str, sent))
 
-    def store(self, url: str, values: Sequence[str], now: float) -> None:
+    def store(self, url: str, values: Iterable[str], now: float) -> None:
         """Take the Set-Cookie fields of an answer from a canonical URL (§5.7); what is not allowed is left out."""
-        if not values:
-            return
         parts = split(url)
         for value in values:
             cookie = received(parts, value, now)

@@ -24,18 +24,28 @@ class Limit:
     nest, also with curio's own: an outer one that runs out first is the outer one's affair.
     """
 
-    __slots__ = ("_deadlines", "_prior", "seconds", "start")
+    __slots__ = ("_deadlines", "_prior", "_since", "seconds", "start")
 
     def __init__(self, seconds: float, *, since: float | None = None) -> None:
-        self.seconds = seconds
-        self.start: float = since  # type: ignore[assignment]
+        self.seconds, self._since = seconds, since
 
-    async def __aenter__(self) -> Limit:
-        self._deadlines, self.start, self._prior = await _set(self.seconds, self.start)  # type: ignore[misc]
+    # Both are the kernel's traps, yielded at once: through curio's wrappers they cost half as much again, for every
+    # request.
+
+    @coroutine
+    def __aenter__(self) -> Generator[Any, Any, Limit]:
+        task = yield ("trap_get_current",)
+        self.start: float = self._since if self._since is not None else (yield ("trap_clock",))
+        until = self.start + self.seconds
+        self._prior = yield ("trap_set_timeout", until)
+        # curio's own timeouts look at this list to tell whose time was up.
+        self._deadlines = task._deadlines
+        self._deadlines.append(until)
         return self
 
-    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
-        await _unset(self._prior)
+    @coroutine
+    def __aexit__(self, kind: Any, error: Any, trace: Any) -> Generator[Any, Any, None]:
+        yield ("trap_unset_timeout", self._prior)
         self._deadlines.pop()
         if kind is not curio.TaskTimeout and kind is not curio.TimeoutCancellationError:
             return
@@ -43,21 +53,3 @@ class Limit:
         if any(outer is not None and outer <= fired for outer in self._deadlines):
             raise curio.TimeoutCancellationError(fired) from None
         raise Expired(f"after {self.seconds:g} s") from None
-
-
-# The kernel's traps, yielded at once: through curio's wrappers they cost half as much again, for every request.
-
-
-@coroutine
-def _set(seconds: float, since: float | None) -> Generator[Any, Any, Any]:
-    task = yield ("trap_get_current",)
-    start = since if since is not None else (yield ("trap_clock",))
-    prior = yield ("trap_set_timeout", start + seconds)
-    # curio's own timeouts look at this list to tell whose time was up.
-    task._deadlines.append(start + seconds)
-    return task._deadlines, start, prior
-
-
-@coroutine
-def _unset(prior: float | None) -> Generator[Any, Any, None]:
-    yield ("trap_unset_timeout", prior)

@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import curio
-
 from scrapekit.errors import ConfigError, FetchError, ProxyFailed
 from scrapekit.headers import Fields, Headers
 from scrapekit.http.body import Into, Sink
@@ -66,7 +64,7 @@ class Session:
         self.cookies = CookieJar()
         self._resolver: Names = network.resolver if network else Resolver(resolve, now=now)
         dial: Dial = network.dial if network else dial_tcp
-        self._client = Client(self._resolver, dial=dial, now=now)
+        self._client, self._now = Client(self._resolver, dial=dial, now=now), now
         self._gates: dict[str, Gate] = {}
         limit = self.limits
         self._usual = Terms(
@@ -195,14 +193,14 @@ class Session:
             )
 
     async def _fetch(self, request: Request, history: tuple[str, ...], into: Into | None) -> Response:
-        gate = self._gates.get(host_of(request.url))
-        if gate is None:
-            gate = self._gates[host_of(request.url)] = Gate(self.limits)
+        host = host_of(request.url)
+        gate = self._gates.get(host) or self._gates.setdefault(host, Gate(self.limits))
         async with gate:
-            began = await curio.clock()
+            began = self._now()
             reply = await self._send(request, into)
-            elapsed = await curio.clock() - began
-        self.cookies.store(request.url, reply.headers.get_all("set-cookie"), time.time())
+            elapsed = self._now() - began
+        if cookies := reply.headers.get_all("set-cookie"):
+            self.cookies.store(request.url, cookies, time.time())
         return Response(
             request.url,
             request,

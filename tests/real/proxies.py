@@ -50,6 +50,10 @@ def proxy(name: str, *, locked: bool = False) -> Iterator[str]:
                 yield f"127.0.0.1:{port}"
             finally:
                 server.terminate()
+                try:
+                    server.wait(5)
+                except subprocess.TimeoutExpired:  # it waits for somebody to hang up
+                    server.kill()
 
 
 _QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -19,9 +19,10 @@ from scrapekit.headers import Fields, Headers
 from scrapekit.hosts import UNHEARD, Heard, Turn
 from scrapekit.http import DIRECT, Deadlines, Reply, Sizes, Terms, Way
 from scrapekit.http.cookies import CookieJar
-from scrapekit.http.redirect import next_hop
+from scrapekit.http.redirect import SEE_OTHER, next_hop
 from scrapekit.origins import MAX_HOPS as ROBOTS_HOPS
 from scrapekit.origins import closes
+from scrapekit.refresh import Refresh, refresh_of
 from scrapekit.request import Request
 from scrapekit.response import Response
 from scrapekit.retry import RETRY, pause_before_retry, retry_after
@@ -203,14 +204,15 @@ class Fetcher:
         row = turn.row
         if turn.robots_of is None and reply.status in self._accepted(row.request):
             return None
+        refresh = self._refresh(turn, request, reply) if turn.host.limits.follow_refresh else None
         # What the spider's ``prepare`` added stays out of the row: the hop goes through it again.
         hop = next_hop(
             request.method,
             request.url,
             row.request.headers,
             row.request.body,
-            status=reply.status,
-            location=reply.headers.get("location"),
+            status=reply.status if refresh is None else SEE_OTHER,
+            location=reply.headers.get("location") if refresh is None else refresh.url,
             hops=len(row.history),
             max_hops=ROBOTS_HOPS if turn.robots_of else self._max_redirects,
         )
@@ -222,6 +224,7 @@ class Fetcher:
         target = row.request.replace(
             url=hop.url, method=hop.method, headers=hop.headers, body=hop.body, cookies=cookies
         )
+        asked = max(self._asked(reply) or 0.0, refresh.seconds if refresh is not None else 0.0)
         again = hop.url in row.history or hop.url == row.request.url
         moved = replace(
             row,
@@ -229,10 +232,16 @@ class Fetcher:
             request=target,
             history=(*row.history, row.request.url),
             attempt=0,
-            not_before=self._clock() + asked if (asked := self._asked(reply)) else 0.0,
+            not_before=self._clock() + asked if asked else 0.0,
         )
         skip = again or target.dont_filter
         return PutBack(row, moved, None if skip else target.fingerprint())
+
+    def _refresh(self, turn: Turn, request: Request, reply: Reply) -> Refresh | None:
+        """Where a good page sends its reader by itself. robots.txt is no page, and an error is none to be led by."""
+        if turn.robots_of is not None or not 200 <= reply.status < 300:
+            return None
+        return refresh_of(Response(request.url, request, reply.status, reply.headers, reply.content))
 
     def _answered(self, turn: Turn, request: Request, reply: Reply, began: float) -> Result:
         row = turn.row

@@ -410,6 +410,12 @@ class Limits(Table):
         description="A Retry-After is followed however long it is; beyond this the host is set aside until then, and "
         "the crawl does not wait for it.",
     )
+    follow_refresh: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Whether a page that sends its reader on by itself (a Refresh field, or a meta refresh outside of "
+        "noscript) is followed like a redirect, after the time that it asks for. One of more than 30 seconds, or to "
+        "the page itself, only reloads it and is not.",
+    )
     headers: Annotated[Headers, PlainValidator(_headers), PlainSerializer(lambda h: dict(h.raw))] = Field(
         default=Headers(),
         description="Fields sent with each request. Merged field by field; an empty value leaves a field out.",

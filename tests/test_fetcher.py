@@ -325,6 +325,52 @@ def test_cookies_and_authorization_are_dropped_when_the_origin_changes(target, k
     assert request.headers["x-a"] == "1"
 
 
+REFRESH = [("Content-Type", "text/html"), ("Refresh", "5; url=/x")]
+
+
+@pytest.mark.parametrize("follow", [False, True])
+@pytest.mark.parametrize("body", [b"", b"<meta http-equiv=refresh content='5;url=/x'>"])
+def test_a_refresh_is_followed_after_its_time_where_the_setting_is_on(follow, body, run):
+    rig = Rig(reply(200, REFRESH[: 1 if body else 2], body))
+    result = exactly_one(rig.fetch(run, row_of(callback="parse_book", depth=5), follow_refresh=follow))
+    if not follow:
+        assert result.response.body == body
+        return
+    back = result.put_back
+    assert (back.row.id, back.row.request.url, back.row.history) == (7, "https://a.test/x", (URL,))
+    assert (back.row.not_before, back.row.attempt) == (rig.now + 5, 0)
+    assert (result.cause, heard(result)) == (None, (200, 100, "10.0.0.1", None))
+
+
+def test_a_refresh_asks_for_its_target_by_get_and_takes_no_body_along(run):
+    row = row_of(method="POST", body=b"a=b", headers={"Content-Type": "text/x", "Authorization": "Bearer x"})
+    away = [("Refresh", "0; url=https://b.test/x"), ("Retry-After", "9")]
+    back = Rig(reply(200, away)).fetch(run, row, follow_refresh=True).put_back.row
+    assert (back.request.method, back.request.body, back.request.headers.raw) == ("GET", b"", ())
+    assert back.not_before == 1009
+
+
+@pytest.mark.parametrize("status", [204, 304, 404, 500])
+def test_an_error_is_not_led_by_its_refresh(status, run):
+    result = Rig(reply(status, REFRESH)).fetch(run, row_of(attempt=9), follow_refresh=True)
+    assert (result.put_back is not None) is (status < 300)
+
+
+def test_a_location_goes_before_a_refresh_and_robots_txt_has_none(run):
+    both = reply(302, [*REFRESH, ("Location", "/y")])
+    assert Rig(both).fetch(run, follow_refresh=True).put_back.row.request.url == "https://a.test/y"
+    robots = Rig(reply(200, REFRESH)).fetch(run, robots_of=Origin("https://a.test"), follow_refresh=True)
+    assert robots.response.status == 200
+
+
+def test_a_refresh_is_a_hop_like_any_other(run):
+    full = row_of(history=tuple(f"https://a.test/{n}" for n in range(10)))
+    result = exactly_one(Rig(reply(200, REFRESH)).fetch(run, full, follow_refresh=True))
+    assert isinstance(result.error, TooManyRedirects)
+    rig = Rig(reply(200, REFRESH), refuses_hop=lambda target, url: (target, url) == ("https://a.test/x", URL))
+    assert isinstance(rig.fetch(run, follow_refresh=True).error, PrivateAddress)
+
+
 @pytest.mark.parametrize("hops", [0, 1, 9])
 def test_up_to_ten_hops_are_followed_and_all_are_remembered(hops, run):
     history = tuple(f"https://a.test/{number}" for number in range(hops))

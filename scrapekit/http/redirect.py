@@ -15,6 +15,8 @@ from scrapekit.url import Base, origin_of
 
 #: Statuses that lead on, where they name a Location. 300, 304 and 305 do not (RFC 9110 §15.4).
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+#: What a page that leads on by itself counts as: the next request is a GET (or the HEAD that it was).
+SEE_OTHER: Final = 303
 #: Hops of one request; browsers allow 20, and robots.txt is due five (RFC 9309 §2.3.1.2).
 MAX_HOPS: Final = 10
 MAX_URL: Final = 8_192  # characters; RFC 9110 §4.1 asks for 8,000 at least

@@ -225,6 +225,45 @@ def test_D12_a_refresh_is_not_followed(hops: Any, path: str) -> None:
     assert hops.server.paths() == [ROBOTS, path]
 
 
+@pytest.mark.parametrize("path", ["/D12/header", "/D12/meta"])
+def test_D12_a_refresh_is_followed_where_the_setting_is_on(hops: Any, path: str) -> None:
+    hops.server.plays["/refreshed"] = GOOD
+    crawled = hops.crawl([f"http://a.test{path}"], "limits.follow_refresh=true", follow=True)
+    assert (crawled.outcomes, crawled.bodies) == ((1, 0, 0, 0), [b"good"])
+    assert crawled.answers[0].history == (f"http://a.test{path}",)
+    assert hops.server.paths() == [ROBOTS, path, "/refreshed"]
+
+
+def test_D12_one_in_noscript_is_never_followed(hops: Any) -> None:
+    crawled = hops.crawl(["http://a.test/D12/noscript"], "limits.follow_refresh=true", follow=True)
+    assert (crawled.outcomes, crawled.urls) == ((1, 0, 0, 0), ["http://a.test/D12/noscript"])
+    assert hops.server.paths() == [ROBOTS, "/D12/noscript"]
+
+
+def test_D12_a_refresh_in_a_circle_ends_at_the_limit(hops: Any) -> None:
+    hops.server.plays["/D12/circle"] = answer(b"good", 200, "Refresh: 0; url=/D12/header")
+    hops.server.plays["/D12/header"] = answer(b"good", 200, "Refresh: 0; url=/D12/circle")
+    crawled = hops.crawl(["http://a.test/D12/circle"], "limits.follow_refresh=true")
+    assert (crawled.outcomes, crawled.reasons) == ((0, 1, 0, 0), {"failed: too many redirects": 1})
+    assert len(hops.server.asked) == 12
+
+
+def test_D12_a_refresh_to_what_robots_txt_forbids_is_not_fetched(hops: Any) -> None:
+    hops.server.plays[ROBOTS] = answer("User-agent: *\nDisallow: /refreshed", 200, "Content-Type: text/plain")
+    crawled = hops.crawl(["http://a.test/D12/meta"], "limits.follow_refresh=true")
+    assert (crawled.outcomes, crawled.reasons) == ((0, 0, 1, 0), {"disallowed: robots.txt": 1})
+    assert hops.server.paths() == [ROBOTS, "/D12/meta"]
+
+
+def test_D12_a_refresh_comes_after_its_time_and_not_into_your_network(crawl: Callable[..., Any]) -> None:
+    wait = answer(b"good", 200, "Refresh: 7; url=/x")
+    network = FakeNetwork({"a.test": {"/": wait, "/x": answer(b"x", 200, "Refresh: 0; url=http://127.1/")}})
+    crawled = crawl(network, ["http://a.test/"], "limits.follow_refresh=true")
+    assert (crawled.outcomes, crawled.reasons) == ((0, 1, 0, 0), {"failed: private address": 1})
+    assert network.requests() == [ROBOTS, "/", "/x"]
+    assert network.log[2].at - network.log[1].at >= 7
+
+
 def test_D13_a_hop_to_what_robots_txt_forbids_is_not_fetched(hops: Any) -> None:
     hops.server.plays |= {
         ROBOTS: answer("User-agent: *\nDisallow: /private", 200, "Content-Type: text/plain"),

@@ -275,7 +275,8 @@ class Crawl:
         await self._access.close()
         if self._run is not None:
             try:
-                self._files.note(self._notes.last(self.stats.end))
+                whole = self._scheduler is None or self._scheduler.kept_all
+                self._files.note(self._notes.last(self.stats.end) if whole else self._notes.end(self.stats.end))
                 self._run.write_stats(self.stats.to_dict())
             except (SinkError, CallbackError):
                 if self._scheduler is None or self._scheduler.error is None:

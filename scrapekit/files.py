@@ -69,6 +69,7 @@ class Files:
         self._open = ExitStack()
         self._sinks: dict[str, Sink] = {}
         self._positions: dict[str, int] = {}
+        self._most: dict[str, int] = {}
         self.exports: list[Export] = []
         self.frontier: Frontier = MemoryFrontier()
         self.notes: dict[str, Any] = {}
@@ -130,7 +131,11 @@ class Files:
         """Write a batch's items to every sink, or to none; gives the positions to be noted. Raises SinkError."""
         self._positions = self._at()
         if batch.items or batch.rejected:
-            write_each([(sink, lines) for name, sink in self._sinks.items() if (lines := _lines(batch, name))])
+            try:
+                write_each([(sink, lines) for name, sink in self._sinks.items() if (lines := _lines(batch, name))])
+            except BaseException:
+                self._most = self._positions
+                raise
         positions = self._at()
         if not sync:
             return {"sinks": positions}
@@ -141,6 +146,7 @@ class Files:
 
     def undo(self) -> None:
         """Cut off what the last write has written, for its commit failed."""
+        self._most = self._positions
         for name, position in self._positions.items():
             with suppress(SinkError):  # why the commit failed is the failure to tell
                 self._sinks[name].rewind(position)
@@ -213,8 +219,10 @@ class Files:
         self._open.callback(sink.close)
 
     def _at(self) -> dict[str, int]:
+        """How far the sinks have got, by what was committed: on a full disk some cannot even be cut back."""
         positions = {name: sink.position() for name, sink in self._sinks.items()}
-        return {name: position for name, position in positions.items() if position is not None}
+        most = self._most
+        return {name: min(at, most.get(name, at)) for name, at in positions.items() if at is not None}
 
 
 def _lines(batch: Batch, name: str) -> list[Any]:

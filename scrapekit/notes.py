@@ -77,7 +77,11 @@ class Notes:
     def last(self, end: str) -> dict[str, Any]:
         """What goes with the last commit; ``end`` is why the crawl ended."""
         self._jars_at, self._stats.end = 0.0, end
-        return self.each() | {"end": end, "ended": self._clock()}
+        return self.each() | self.end(end)
+
+    def end(self, end: str) -> dict[str, Any]:
+        """The same where what came last could not be committed: counters, state and ledger stay as of what was."""
+        return {"end": end, "ended": self._clock()}
 
     def _changed_state(self) -> dict[str, Any]:
         try:

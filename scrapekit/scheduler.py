@@ -97,6 +97,11 @@ class Scheduler:
     def __repr__(self) -> str:
         return f"<Scheduler {self._in_flight} in flight, {self._stats.pending} pending, {self._stats.done} done>"
 
+    @property
+    def kept_all(self) -> bool:
+        """Whether all that came of it so far could be committed."""
+        return self._keeper.error is None
+
     async def run(self) -> str:
         """Crawl, and say why it ended. Only bugs escape."""
         async with curio.TaskGroup() as group:

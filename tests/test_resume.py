@@ -304,6 +304,40 @@ def test_a_loss_of_power_takes_no_item_that_was_committed(tmp_path: Path, undist
     assert (tmp_path / "out.jsonl").read_bytes() == run.items.read_bytes()
 
 
+# The items are written; then either the last of the sinks fails or the frontier's own end of the commit.
+@pytest.mark.parametrize("where", ["sinks.csvfile.CsvSink.write", "frontier.sqlite.enter_notes"])
+def test_what_could_not_be_cut_off_on_a_full_disk_is_cut_off_by_the_resume(
+    tmp_path: Path, undisturbed: Counter[str], where: str
+) -> None:
+    clock, folder, out, patched = VirtualClock(), tmp_path / "p", tmp_path / "out.sqlite", pytest.MonkeyPatch()
+
+    def full(*arguments: Any, **more: Any) -> Any:
+        raise SinkError("cannot be written: disk full", file=out)
+
+    class Filling(Walk):
+        """From its eighth page on the disk is full, until nothing but the last notes is to be written."""
+
+        name = "walk"
+
+        def parse(self, response: Response) -> Any:
+            yield from super().parse(response)
+            if len(self.state["pages"]) == 8:
+                patched.setattr(f"scrapekit.{where}", full)
+                patched.setattr("scrapekit.sinks.sqlitefile.SQLiteSink.rewind", full)
+
+        def closed(self, reason: str) -> None:
+            patched.undo()
+
+    with pytest.raises(SinkError, match="disk full"):
+        crawl(folder, clock, Filling, output=[out, tmp_path / "out.csv"])
+    crawl(folder, clock, resume=True)
+    run = run_of(folder)
+    assert items(run) == undisturbed
+    with closing(sqlite3.connect(out)) as data:
+        assert Counter(url for (url,) in data.execute("SELECT url FROM items")) == undisturbed
+    assert Counter(peek(run.frontier).notes["state"]["pages"]) == undisturbed
+
+
 def test_what_a_site_asked_for_right_before_the_kill_is_kept(tmp_path: Path) -> None:
     clock, folder = VirtualClock(), tmp_path / "p"
     crawl(folder, clock, max_pages=5)

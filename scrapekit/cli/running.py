@@ -97,16 +97,26 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """What is loaded stays: the collector need not look at it, nor at what a page leaves, each few hundred objects."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
 def run_crawl(spider: Spider, settings: Settings, wish: Wish, console: Console) -> int:
     """Run a spider to its end, shown on the console; gives the exit code.
 
     Raises ConfigError for a first request that may not be sent, and SinkError when items cannot be written any more.
     """
-    # What is loaded stays: the collector need not look at it, nor at what a page leaves, each few hundred objects.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
     _allow_many_files()
-    with Stops().listening() as stops:
+    with _seldom_collecting(), Stops().listening() as stops:
         code: int = kernel.run(watched, spider, settings, wish, console, stops)
     return code
 

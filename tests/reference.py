@@ -48,6 +48,8 @@ def commands() -> Iterator[str]:
 def _commands(command: click.Command, name: str) -> Iterator[str]:
     context = click.Context(command, info_name=name)
     if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield from (f"### `{name}`", "", *_paragraphs(command))
         for each in command.list_commands(context):
             found = command.get_command(context, each)
             assert found is not None
@@ -55,14 +57,18 @@ def _commands(command: click.Command, name: str) -> Iterator[str]:
         return
     usage = " ".join(command.collect_usage_pieces(context))
     yield from (f"### `{name}`", "", f"`{name} {usage}`".replace(" `", "`"), "")
-    for paragraph in (command.help or "").split("\n\n"):
-        if "\b" not in paragraph:  # a drawing for the terminal; the page tells it in its own words
-            yield from (" ".join(paragraph.split()), "")
+    yield from _paragraphs(command)
     options = [each for each in command.params if isinstance(each, click.Option)]
     if options:
         yield from ("| option | what it does |", "|---|---|")
         yield from (f"| {_flags(each)} | {_cell(each.help or '')} |" for each in options)
         yield ""
+
+
+def _paragraphs(command: click.Command) -> Iterator[str]:
+    for paragraph in (command.help or "").split("\n\n"):
+        if "\b" not in paragraph:  # a drawing for the terminal; the page tells it in its own words
+            yield from (" ".join(paragraph.split()), "")
 
 
 def _flags(option: click.Option) -> str:

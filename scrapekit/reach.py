@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from scrapekit.private import is_private_host
-from scrapekit.tables import Address
 from scrapekit.url import host_of, split, split_host
 
 #: Of so many hosts is remembered whether they are spelt as private addresses; asked for each link.
@@ -38,7 +37,7 @@ class Reach:
     ``started`` are the private hosts that start requests asked for; a run that is taken up is given them again.
     """
 
-    def __init__(self, *, limits_for: Callable[[str], Leave], static: Callable[[str, int], Address | None]) -> None:
+    def __init__(self, *, limits_for: Callable[[str], Leave], static: Callable[[str, int], object | None]) -> None:
         self._limits_for, self._static = limits_for, static
         #: Hosts that start requests named by their private addresses.
         self.started: set[str] = set()

@@ -23,7 +23,7 @@ from scrapekit.http.dialer import Dial, Secure, dial_tcp
 from scrapekit.http.door import Door
 from scrapekit.http.extras import need_http2
 from scrapekit.http.limit import Expired, Limit
-from scrapekit.http.opening import Opener
+from scrapekit.http.opening import Opener, check_outside
 from scrapekit.http.outgoing import request_bytes
 from scrapekit.http.pool import IDLE_SECONDS, MAX_AGE, MAX_IDLE, Pool
 from scrapekit.http.proxying import blamed, forwarding, judged
@@ -106,6 +106,8 @@ class Client:
             asked = Asked(method, _request(method, parts, headers, body, relay), parts, headers, body)
             connection = await self._connection(url, parts, terms, fresh=fresh)
             try:
+                if terms.guarded:
+                    check_outside(connection.address)
                 reply = await connection.ask(
                     asked, terms=terms, spool=self.spool, on_sent=on_sent, may_go=may_go, into=into
                 )

@@ -19,7 +19,7 @@ class SessionLimits:
     ``per_host`` requests at once to a host, their starts at least ``delay`` apart; ``timeout`` for a request, from
     sending to the last byte, and ``connect`` for a connection, in seconds; ``max_size`` of a body in bytes, and
     ``min_rate``, the least that it may come at, in bytes a second (0 is any); ``redirects`` that are followed, 0 for
-    none. Raises ConfigError for what cannot be.
+    none, with ``follow_refresh`` those of a Refresh field or a page's own among them. Raises ConfigError for what cannot be.
     """
 
     per_host: int = 8
@@ -29,6 +29,7 @@ class SessionLimits:
     max_size: int = 32 * 1024 * 1024
     min_rate: int = 100
     redirects: int = MAX_HOPS
+    follow_refresh: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("per_host", 1), ("delay", 0), ("max_size", 1), ("min_rate", 0), ("redirects", 0)):
@@ -62,6 +63,12 @@ class Gate:
 
     async def __aexit__(self, *_: object) -> None:
         await self._permits.release()
+
+
+async def rest(seconds: float) -> None:
+    """Wait before a page's own redirect, as it asks for; nobody's permit is held meanwhile."""
+    if seconds > 0:
+        await curio.sleep(seconds)
 
 
 def limits_of(fields: Mapping[str, Any]) -> SessionLimits:

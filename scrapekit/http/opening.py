@@ -18,11 +18,11 @@ from scrapekit.http.limit import Expired, Limit
 from scrapekit.http.proxying import failed, forwarding, handshake
 from scrapekit.http.resolver import Names, Resolver
 from scrapekit.http.stream import Stream
-from scrapekit.http.terms import Proxy, Terms, Trust, Way
+from scrapekit.http.terms import Proxy, Terms, Trust
 from scrapekit.http.tls import TLS
 from scrapekit.http.tunnel import Through, shake_hands
 from scrapekit.private import is_private
-from scrapekit.url import Parts
+from scrapekit.url import Parts, split_host
 
 
 class Opener:
@@ -43,7 +43,7 @@ class Opener:
         FetchTimeout whose phase is resolve, connect or tls, and ProxyFailed for all that goes wrong up to the tunnel.
         """
         proxy, stage = terms.way.proxy, _Stage()
-        addresses = () if proxy is not None and proxy.resolves else await self._addresses(parts, terms.way)
+        addresses = () if proxy is not None and proxy.resolves else await self._addresses(parts, terms)
         try:
             async with Limit(terms.deadlines.connect):
                 if proxy is None:
@@ -61,9 +61,11 @@ class Opener:
                 self._resolver.forget(parts.hostname)  # it may have moved
             raise stage.failure(error) from None
 
-    async def _addresses(self, parts: Parts, way: Way) -> tuple[Address, ...]:
+    async def _addresses(self, parts: Parts, terms: Terms) -> tuple[Address, ...]:
         addresses = await self._resolver.resolve(parts.hostname, parts.port)
-        return addresses if way.private else outside(addresses, parts.hostname)
+        if terms.guarded:
+            return outside(addresses, parts.hostname, "allow_private=True")
+        return addresses if terms.way.private else outside(addresses, parts.hostname)
 
     async def _through(
         self, proxy: Proxy, parts: Parts, addresses: tuple[Address, ...], terms: Terms, stage: _Stage
@@ -146,13 +148,19 @@ def _words(error: OSError) -> str:
     return error.strerror or str(error) or "reset"
 
 
-def outside(addresses: Sequence[Address], hostname: str) -> tuple[Address, ...]:
-    """Those of a name's addresses that are on the open net. Raises PrivateAddress if none is.
+def outside(addresses: Sequence[Address], hostname: str, leave: str = "") -> tuple[Address, ...]:
+    """Those of a name's addresses that are on the open net. Raises PrivateAddress, which tells of ``leave``, if none is.
 
     What comes out is what is connected to: a name that is looked up once more to be checked may answer otherwise.
     """
     public = tuple(address for address in addresses if not is_private(address.ip))
     if public:
         return public
-    leave = f'if it is yours: [hosts."{hostname}"] allow_private = true'
-    raise PrivateAddress(f"{hostname} is at {addresses[0].ip} ({leave})", address=str(addresses[0]))
+    leave = leave or f'[hosts."{hostname}"] allow_private = true'
+    raise PrivateAddress(f"{hostname} is at {addresses[0].ip} (if it is yours: {leave})", address=str(addresses[0]))
+
+
+def check_outside(address: str) -> None:
+    """Raise PrivateAddress if a connection, which others may have opened, is to a private address; empty is unknown."""
+    if address and is_private(split_host(address)[0]):
+        raise PrivateAddress(f"the connection is to {address} (if it is yours: allow_private=True)", address=address)

@@ -18,19 +18,21 @@ from typing import Any, Final, Self
 from scrapekit.errors import ConfigError, FetchError, ProxyFailed
 from scrapekit.headers import Fields, Headers
 from scrapekit.http.body import Into, Sink
+from scrapekit.http.border import Border
 from scrapekit.http.client import Client
 from scrapekit.http.connection import Reply
 from scrapekit.http.cookies import CookieJar
 from scrapekit.http.dialer import Dial, dial_tcp
 from scrapekit.http.download import Download, Getter
 from scrapekit.http.exchange import Head
-from scrapekit.http.gate import Gate, SessionLimits, limits_of
-from scrapekit.http.redirect import REDIRECTS, next_hop
+from scrapekit.http.gate import Gate, SessionLimits, limits_of, rest
+from scrapekit.http.redirect import REDIRECTS, SEE_OTHER, next_hop
 from scrapekit.http.resolver import Names, Resolver
 from scrapekit.http.streaming import Live, Place
 from scrapekit.http.terms import DIRECT, Deadlines, Sizes, Terms, Way
 from scrapekit.proxies import ProxyList, proxy_list
 from scrapekit.proxychoice import ProxyChoice
+from scrapekit.refresh import Refresh, refresh_of
 from scrapekit.request import Request
 from scrapekit.response import Response
 from scrapekit.url import host_of
@@ -44,7 +46,8 @@ class Session:
 
     ``limits`` is a SessionLimits or a mapping of its fields. ``headers`` go with every request, ``resolve`` holds
     static names. ``proxy`` is a URL or a list of them, of which each host sticks to one; by default it is what the
-    environment says, unless ``trust_env`` is off. ``network`` (with ``dial`` and ``resolver``) replaces the real one in
+    environment says, unless ``trust_env`` is off. A redirect from the open net may lead to a private address only with
+    ``allow_private``; the URLs that you ask for may be anywhere. ``network`` (with ``dial`` and ``resolver``) replaces the real one in
     tests, and ``now`` is the clock of its kernel. Raises ConfigError.
     """
 
@@ -56,6 +59,7 @@ class Session:
         resolve: Mapping[str, str] | None = None,
         proxy: str | Sequence[str] | None = None,
         trust_env: bool = True,
+        allow_private: bool = False,
         network: Any = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -73,6 +77,7 @@ class Session:
         self._proxies = ProxyChoice(os.environ, now=now)
         self._listed = _listed(proxy, direct=not trust_env or network is not None)
         self._proxies.check(self._listed)
+        self._border = Border(resolve or {}, allow_private=allow_private)
 
     def __repr__(self) -> str:
         return f"<Session {len(self._gates)} hosts, {self._client!r}>"
@@ -168,21 +173,25 @@ class Session:
         """``place`` chooses where the body goes of the answer that leads nowhere else."""
         request = first
         history: tuple[str, ...] = ()
+        guarded = False
         while True:
             into = _into(place, request.url, history, hops) if place is not None else None
-            response = await self._fetch(request, history, into)
+            response = await self._fetch(request, history, into, guarded=guarded)
+            refresh = self._refresh(response) if hops and place is None else None
             hop = next_hop(
                 request.method,
                 request.url,
                 request.headers,
                 request.body,
-                status=response.status,
-                location=response.headers.get("location") if hops else None,
+                status=response.status if refresh is None else SEE_OTHER,
+                location=(response.headers.get("location") if refresh is None else refresh.url) if hops else None,
                 hops=len(history),
                 max_hops=hops,
             )
             if hop is None:
                 return response
+            guarded = self._border.shuts(hop.url, response)
+            await rest(refresh.seconds if refresh is not None else 0.0)
             history = (*history, request.url)
             request = request.replace(
                 url=hop.url,
@@ -192,12 +201,17 @@ class Session:
                 cookies=() if hop.crossed else request.cookies,
             )
 
-    async def _fetch(self, request: Request, history: tuple[str, ...], into: Into | None) -> Response:
+    def _refresh(self, response: Response) -> Refresh | None:
+        return refresh_of(response) if self.limits.follow_refresh and 200 <= response.status < 300 else None
+
+    async def _fetch(
+        self, request: Request, history: tuple[str, ...], into: Into | None, *, guarded: bool = False
+    ) -> Response:
         host = host_of(request.url)
         gate = self._gates.get(host) or self._gates.setdefault(host, Gate(self.limits))
         async with gate:
             began = self._now()
-            reply = await self._send(request, into)
+            reply = await self._send(request, into, guarded=guarded)
             elapsed = self._now() - began
         if cookies := reply.headers.get_all("set-cookie"):
             self.cookies.store(request.url, cookies, time.time())
@@ -212,16 +226,16 @@ class Session:
             address=reply.address,
         )
 
-    async def _send(self, request: Request, into: Into | None) -> Reply:
+    async def _send(self, request: Request, into: Into | None, *, guarded: bool) -> Reply:
         """Send it; once more where a kept connection was closed under us, which is nobody's fault."""
         try:
-            return await self._send_once(request, into)
+            return await self._send_once(request, into, guarded=guarded)
         except FetchError as error:
             if not (error.reused and (request.repeatable or not error.sent)):
                 raise
-        return await self._send_once(request, into, fresh=True)
+        return await self._send_once(request, into, guarded=guarded, fresh=True)
 
-    async def _send_once(self, request: Request, into: Into | None, *, fresh: bool = False) -> Reply:
+    async def _send_once(self, request: Request, into: Into | None, *, guarded: bool, fresh: bool = False) -> Reply:
         proxy = self._proxies.of(request.url, self._listed)
         way = DIRECT if proxy is None else Way(proxy)
         try:
@@ -230,7 +244,7 @@ class Session:
                 request.url,
                 self._with_cookies(request),
                 request.body,
-                terms=self._terms(request, way, live=into is not None),
+                terms=self._terms(request, way, live=into is not None, guarded=guarded),
                 fresh=fresh,
                 into=into,
             )
@@ -239,9 +253,9 @@ class Session:
                 self._proxies.failed(request.url, self._listed, proxy, down=not error.refused)
             raise
 
-    def _terms(self, request: Request, way: Way, *, live: bool) -> Terms:
+    def _terms(self, request: Request, way: Way, *, live: bool, guarded: bool) -> Terms:
         limits = self.limits
-        if way is DIRECT and not (live or request.timeout or request.max_size or request.to_file):
+        if way is DIRECT and not (live or guarded or request.timeout or request.max_size or request.to_file):
             return self._usual
         total = request.timeout or limits.timeout
         first_byte = limits.timeout if live else total
@@ -252,6 +266,7 @@ class Session:
             Sizes(request.max_size or limits.max_size),
             way,
             request.to_file,
+            guarded,
         )
 
     def _with_cookies(self, request: Request) -> Headers:

@@ -80,9 +80,13 @@ DIRECT: Final = Way()
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """All of it, for one request. With ``to_file`` the body of a good answer goes to a file as it comes."""
+    """All of it, for one request. With ``to_file`` the body of a good answer goes to a file as it comes.
+
+    ``guarded`` keeps this request from private addresses, though others on the same way may go there.
+    """
 
     deadlines: Deadlines = Deadlines()
     sizes: Sizes = Sizes()
     way: Way = DIRECT
     to_file: bool = False
+    guarded: bool = False

@@ -140,6 +140,36 @@ def test_a_redirect_is_the_answer_where_none_are_followed(play, options):
     assert play(network, main, **options)[0] == 302
 
 
+REFRESH = {"Refresh": "5; url=/two"}
+META = Page("<meta http-equiv=refresh content='5; url=/two'>", headers={"Content-Type": "text/html"})
+
+
+@pytest.mark.parametrize("page", [Page("wait", headers=REFRESH), META])
+@pytest.mark.parametrize(
+    ("limits", "url", "seconds"),
+    [({}, "/", 0), ({"follow_refresh": True}, "/two", 5), ({"follow_refresh": True, "redirects": 0}, "/", 0)],
+)
+def test_a_refresh_is_followed_after_its_time_where_that_is_wanted(play, page, limits, url, seconds):
+    network = FakeNetwork({"a.test": {"/": page, "/two": "good"}})
+
+    async def main(session):
+        response = await session.post("http://a.test/", body=b"data")
+        return response.url, response.history, network.log[-1].method
+
+    ended = (f"http://a.test{url}", ("http://a.test/",) if seconds else (), "GET" if seconds else "POST")
+    assert play(network, main, limits=limits) == (ended, seconds)
+
+
+def test_a_refresh_of_an_error_or_of_a_stream_is_not_followed(play):
+    network = FakeNetwork({"a.test": {"/": Page("gone", 404, headers=REFRESH), "/live": Page("x", headers=REFRESH)}})
+
+    async def main(session):
+        async with session.stream("GET", "http://a.test/live") as response:
+            return response.url, (await session.get("http://a.test/")).status
+
+    assert play(network, main, limits={"follow_refresh": True})[0] == ("http://a.test/live", 404)
+
+
 def test_cookies_are_kept_and_sent_to_their_own_host_only(play):
     set_cookie = Page("x", headers=[("Set-Cookie", "a=1; Path=/"), ("Set-Cookie", "b=2; Path=/")])
     network = FakeNetwork({"a.test": {"/": set_cookie, "/next": "x"}, "b.test": {"/": "x"}})

@@ -19,7 +19,8 @@ class SessionLimits:
     ``per_host`` requests at once to a host, their starts at least ``delay`` apart; ``timeout`` for a request, from
     sending to the last byte, and ``connect`` for a connection, in seconds; ``max_size`` of a body in bytes, and
     ``min_rate``, the least that it may come at, in bytes a second (0 is any); ``redirects`` that are followed, 0 for
-    none, with ``follow_refresh`` those of a Refresh field or a page's own among them. Raises ConfigError for what cannot be.
+    none; ``follow_refresh`` says whether a Refresh field or a page's own leads on as well. Raises ConfigError for what
+    cannot be.
     """
 
     per_host: int = 8

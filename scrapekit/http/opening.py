@@ -149,7 +149,7 @@ def _words(error: OSError) -> str:
 
 
 def outside(addresses: Sequence[Address], hostname: str, leave: str = "") -> tuple[Address, ...]:
-    """Those of a name's addresses that are on the open net. Raises PrivateAddress, which tells of ``leave``, if none is.
+    """Those of a name's addresses that are on the open net. Raises PrivateAddress if none is; ``leave`` would let it.
 
     What comes out is what is connected to: a name that is looked up once more to be checked may answer otherwise.
     """

@@ -47,8 +47,8 @@ class Session:
     ``limits`` is a SessionLimits or a mapping of its fields. ``headers`` go with every request, ``resolve`` holds
     static names. ``proxy`` is a URL or a list of them, of which each host sticks to one; by default it is what the
     environment says, unless ``trust_env`` is off. A redirect from the open net may lead to a private address only with
-    ``allow_private``; the URLs that you ask for may be anywhere. ``network`` (with ``dial`` and ``resolver``) replaces the real one in
-    tests, and ``now`` is the clock of its kernel. Raises ConfigError.
+    ``allow_private``; the URLs that you ask for may be anywhere. ``network`` (with ``dial`` and ``resolver``) replaces
+    the real one in tests, and ``now`` is the clock of its kernel. Raises ConfigError.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ Knows no HTTP. Raises OSError as the system does; the connection translates.
 from __future__ import annotations
 
 import os
+import select
 import socket
 from collections.abc import Generator
 from selectors import EVENT_READ
@@ -19,6 +20,8 @@ from typing import Any, Final, Protocol
 from curio.traps import _io_release, _write_wait
 
 from scrapekit.http.address import Address
+
+_HAS_POLL: Final = hasattr(select, "poll")  # Windows has none
 
 
 class Stream(Protocol):
@@ -50,7 +53,7 @@ class TCPStream:
 
     secured: Final = False
 
-    __slots__ = ("_fd", "_recv", "_send", "_socket", "address")
+    __slots__ = ("_fd", "_poll", "_recv", "_send", "_socket", "address")
 
     def __init__(self, sock: socket.socket, address: str) -> None:
         sock.setblocking(False)
@@ -58,6 +61,7 @@ class TCPStream:
         self._socket: socket.socket | None = sock
         self._fd = sock.fileno()
         self._recv, self._send = sock.recv, sock.send
+        self._poll = _poll_of(self._fd) if _HAS_POLL else None
 
     def __repr__(self) -> str:
         return f"<TCPStream {self.address}{'' if self._socket else ' closed'}>"
@@ -87,6 +91,8 @@ class TCPStream:
     def pending(self) -> bool:
         if self._socket is None:
             return True
+        if self._poll is not None:
+            return bool(self._poll.poll(0))  # a fifth of what a read costs that finds nothing
         try:
             self._recv(1, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
@@ -100,6 +106,13 @@ class TCPStream:
             closing, self._socket = self._socket, None
             await _io_release(self)
             closing.close()
+
+
+def _poll_of(number: int) -> select.poll:
+    """What tells whether there is anything to read on a descriptor, its end or an error included."""
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return poll
 
 
 @coroutine

@@ -35,6 +35,8 @@ ACCEPT: Final = Headers({"Accept": "text/html,application/xhtml+xml,application/
 ROBOTS_SIZE: Final = 8 * 1024 * 1024
 #: A pause is stretched by up to this share, so that retries of many requests do not come together.
 JITTER: Final = 0.1
+#: The usual terms of so many hosts are kept.
+MAX_USUAL: Final = 1_000
 
 
 def terms_of(
@@ -120,6 +122,8 @@ class Fetcher:
         self._max_redirects, self._accept_status = max_redirects, accept_status
         self._random = random or Random()
         self._by_limits: dict[Headers, Headers] = {}
+        #: By the identity of limits, which are held here so that it stays theirs.
+        self._usual: dict[int, tuple[Limits, Terms]] = {}
         #: Rows whose kept-alive connection was closed under them: their next send wants a fresh one.
         self._cut: set[int] = set()
         self.jars: dict[str, CookieJar] = {}
@@ -142,13 +146,7 @@ class Fetcher:
                 request.url,
                 headers,
                 request.body,
-                terms=terms_of(
-                    limits,
-                    request.timeout,
-                    ROBOTS_SIZE if turn.robots_of else request.max_size or limits.max_size,
-                    way=way,
-                    to_file=request.to_file,
-                ),
+                terms=self._terms(turn, request, way),
                 on_sent=on_sent,
                 may_go=may_go,
                 fresh=turn.row.id in self._cut,
@@ -193,6 +191,19 @@ class Fetcher:
         if kept or request.cookies:
             headers = headers.updated({"Cookie": _cookie_field(kept, headers.get("cookie"), request.cookies)})
         return headers.updated(self._sign(request.method, request.url)) if self._sign is not None else headers
+
+    def _terms(self, turn: Turn, request: Request, way: Way) -> Terms:
+        """On what terms a turn's request is sent; those that a host's pages have in common are made once."""
+        limits = turn.host.limits
+        if turn.robots_of is not None or request.timeout or request.max_size or request.to_file:
+            size = ROBOTS_SIZE if turn.robots_of else request.max_size or limits.max_size
+            return terms_of(limits, request.timeout, size, way=way, to_file=request.to_file)
+        known = self._usual.get(id(limits))
+        if known is None or known[0] is not limits or known[1].way is not way:
+            if len(self._usual) >= MAX_USUAL:
+                self._usual.clear()
+            known = self._usual[id(limits)] = limits, terms_of(limits, None, limits.max_size, way=way)
+        return known[1]
 
     def _keep_cookies(self, request: Request, reply: Reply) -> None:
         values = reply.headers.get_all("set-cookie")

@@ -82,10 +82,14 @@ def prepare_crawl(
     extra_sinks: Sequence[Sink] = (),
     random: Random | None = None,
     root: Path | None = None,
+    target: str = "",
     bounds: Bounds | None = None,
     **bound: Any,
 ) -> Crawl:
-    """A crawl that is not yet running; its run is kept below ``root``, by default the project's. Raises ConfigError."""
+    """A crawl that is not yet running; its run is kept below ``root``, by default the project's.
+
+    ``target`` is what a person calls the spider by. Raises ConfigError.
+    """
     settings = settings or _found_settings()
     home = root or settings.root
     left = to_resume(home, spider.name, resume if isinstance(resume, str) else None) if resume else None
@@ -113,7 +117,7 @@ def prepare_crawl(
             resumed=left is not None,
             since=since,
             cache=cache,
-            facts={"arguments": _storable(given), **({"former": since.id} if since else {})},
+            facts=_facts(arguments=_storable(given), target=target, former=since.id if since else ""),
             clock=clock,
             network=network,
             random=random,
@@ -122,6 +126,11 @@ def prepare_crawl(
         if run is not None and left is None:
             run.remove()  # nothing has begun
         raise
+
+
+def _facts(**facts: Any) -> dict[str, Any]:
+    """What is noted of a run besides: a run that is taken up keeps what is not told again."""
+    return {name: value for name, value in facts.items() if value}
 
 
 def _former(root: Path, spider: str, arguments: Mapping[str, Any]) -> RunFolder | None:

@@ -198,7 +198,7 @@ class Files:
     def _resume_export(self, export: Export) -> None:
         self.exports.append(export)
         if export.target == STDOUT:
-            log.warning("standard output cannot be cut: what was written after the last commit comes again")
+            log.warning("standard output cannot be cut back: what a kill let out after the last commit comes again")
             self._add(STDOUT, open_sink(STDOUT))
             return
         assert self._run is not None

@@ -248,6 +248,7 @@ class Keeper:
         except ScrapekitError as error:
             self._tally(self._batch, -1)
             self.error = error
+            log.error("%s", error)
         else:
             await self._round(batch)
             self._out = None

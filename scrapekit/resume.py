@@ -55,22 +55,29 @@ def unfinished(root: Path, spider: str, *, begun: bool = False) -> Left | None:
 def to_resume(root: Path, spider: str, run: str | None = None) -> Left:
     """The run to take up: the one that is named, or the newest with work left.
 
-    Raises ConfigError where there is none, or that one is another spider's or done; SinkError where it is damaged.
+    Raises ConfigError where there is none, or that one is another spider's, done, or at work; SinkError where it is
+    damaged.
     """
     if run is None:
-        found = unfinished(root, spider)
-        if found is None:
-            for each in RunFolder.all(root):
-                if each.may_be_of(spider) and each.frontier.exists():
-                    look(each)  # a damaged one says what is wrong with it, and what can be saved
-            raise ConfigError(f"no run of {spider} has work left", hint=f"scrapekit runs list {spider} shows them all")
-        return found
+        return _newest(root, spider)
     left = look(RunFolder.open(root, run))
     if left.peek.notes.get("spider") != spider:
         raise ConfigError(f"run {left.run.id} is one of spider {left.peek.notes.get('spider')!r}, not {spider!r}")
     if not has_work(left.peek):
         raise ConfigError(f"run {left.run.id} has no work left", hint="scrapekit runs retry puts failed requests back")
     return left
+
+
+def _newest(root: Path, spider: str) -> Left:
+    """The newest run with work left. One that is at work, or damaged, is told of: an older one is not meant."""
+    for run in RunFolder.all(root):
+        if run.may_be_of(spider) and run.frontier.exists():
+            left = look(run)
+            if left.peek.notes.get("spider") == spider and has_work(left.peek):
+                if (holder := run.holder()) is not None:
+                    raise ConfigError(f"run {run.id} is being crawled by process {holder}", hint="--run names another")
+                return left
+    raise ConfigError(f"no run of {spider} has work left", hint=f"scrapekit runs list {spider} shows them all")
 
 
 def look(run: RunFolder) -> Left:

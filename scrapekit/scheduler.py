@@ -113,7 +113,7 @@ class Scheduler:
                     raise task.exception
         if self._keeper.error is not None and self.error is None:
             # What failed was the last commit, when the scheduler was done.
-            self.error, self.end = self._keeper.error, "sink failed"
+            self.error, self.end = self._keeper.error, _failed(self._keeper.error)
         return self.end
 
     async def stop(self, reason: str) -> None:
@@ -223,7 +223,7 @@ class Scheduler:
         if self.end:
             return
         if self._keeper.error is not None:
-            self.error, self.end = self._keeper.error, "sink failed"
+            self.error, self.end = self._keeper.error, _failed(self._keeper.error)
         elif bounds.max_pages is not None and self._pages_done >= bounds.max_pages:
             self.end = "max-pages"
         elif bounds.max_items is not None and self._items >= bounds.max_items:
@@ -453,3 +453,8 @@ class Scheduler:
             await self._resolve(url)
         finally:
             self._registry.resolved(host, self._clock())
+
+
+def _failed(error: ScrapekitError) -> str:
+    """What ends a crawl of which nothing more can be committed."""
+    return "sink failed" if isinstance(error, SinkError) else "state failed"

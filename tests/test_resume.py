@@ -150,7 +150,9 @@ def test_the_spiders_state_and_the_counters_go_on(tmp_path: Path) -> None:
     assert stats.started == before.started
 
 
-def test_a_state_that_json_cannot_hold_ends_the_crawl_with_that_reason(tmp_path: Path) -> None:
+def test_a_state_that_json_cannot_hold_ends_the_crawl_with_that_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     class Bad(Walk):
         name = "bad"
 
@@ -160,6 +162,8 @@ def test_a_state_that_json_cannot_hold_ends_the_crawl_with_that_reason(tmp_path:
 
     with pytest.raises(CallbackError, match=r"self\.state holds what JSON cannot"):
         crawl(tmp_path / "p", VirtualClock(), Bad)
+    assert "self.state holds what JSON cannot" in caplog.text
+    assert peek(run_of(tmp_path / "p").frontier).notes["end"] == "state failed"
 
 
 def test_start_is_not_run_again_once_it_was_exhausted_and_is_recognised_if_not(tmp_path: Path) -> None:
@@ -418,6 +422,8 @@ def test_a_run_has_one_crawl_at_a_time(tmp_path: Path) -> None:
     lock = run_of(folder).take()
     with pytest.raises(ConfigError, match="is being crawled by process"):
         crawl(folder, VirtualClock(), resume=run_of(folder).id)
+    with pytest.raises(ConfigError, match="is being crawled by process"):
+        crawl(folder, VirtualClock(), resume=True)
     assert unfinished(folder, "walk") is None
     lock.close()
     assert crawl(folder, VirtualClock(), resume=True).end == "finished"

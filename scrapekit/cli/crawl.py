@@ -66,7 +66,7 @@ def command(
     output is no terminal, they go there as JSON Lines.
 
     Ctrl-C stops in good order, a second one at once. However a crawl was stopped, --resume goes on with it: nothing is
-    lost, and no item is written twice. The spider's arguments and the files of -o are those of before.
+    lost, and no item is in a file twice. The spider's arguments and the files of -o are those of before.
 
     \b
     Exit codes:  0  done

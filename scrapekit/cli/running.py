@@ -125,7 +125,7 @@ def say_what_is_left(spider: str, settings: Settings, wish: Wish, console: Conso
     """Tell of a run that was left with work, for a new one begins."""
     left = unfinished(settings.root, spider, begun=True)
     if left is not None and wish.verbosity >= 0:
-        console.say(f"scrapekit: run {left} was left unfinished; --resume goes on with it. A new run begins.")
+        console.say(f"scrapekit: this is a new run; to go on with {left}, add --resume")
 
 
 async def watched(
@@ -144,6 +144,7 @@ async def watched(
         since_last=wish.since_last,
         cache=wish.cache,
         root=root,
+        target=wish.target,
         bounds=wish.bounds,
     )
     run = crawl.run_folder
@@ -152,7 +153,7 @@ async def watched(
     try:
         await _run(crawl, display, stops, console)
     except BaseException as error:
-        if crawl.stats.sends:
+        if crawl.stats.sends or crawl.stats.done:
             _say_summary(crawl, wish, console, run)
         elif not wish.resume:
             _clear_away(new, run)

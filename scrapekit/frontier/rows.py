@@ -69,7 +69,8 @@ def _is_plain(request: Request) -> bool:
         and request.accept_status is _PLAIN.accept_status
         and request.timeout is None
         and not (request.meta or request.body or request.cookies or request.jar)
-        and not (request.dont_filter or request.idempotent)
+        and request.max_size is None
+        and not (request.dont_filter or request.idempotent or request.to_file)
     )
 
 

@@ -32,7 +32,8 @@ _ENDS: Final[Mapping[str, str]] = {
     "stalled": "stopped: no host opens soon",
     "interrupted": "interrupted",
     "closed pipe": "stopped: nobody reads the output any more",
-    "sink failed": "stopped: the items could not be written",
+    "sink failed": "stopped: what it found could not be written",
+    "state failed": "stopped: the spider's state cannot be kept",
     "aborted": "ended by an error",
     # a run that is looked at from outside
     "running": "is running",

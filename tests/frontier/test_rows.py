@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -54,6 +55,8 @@ FIELDS = st.fixed_dictionaries(
         "dont_filter": st.booleans(),
         "timeout": st.floats(0.1, 99.0),
         "idempotent": st.booleans(),
+        "to_file": st.booleans(),
+        "max_size": st.integers(1, 9),
         "accept_status": st.sets(st.integers(400, 404)),
     },
 )
@@ -67,6 +70,13 @@ def test_all_of_a_row_comes_back(
     row = Row(5, "a.test", request, attempt, tuple(history), not_before)
     stored = (5, short_url(request.url, "a.test"), depth, request.parent, more_of(row))
     assert row_of("a.test", *stored) == row
+
+
+def test_no_field_of_a_request_is_forgotten_here() -> None:
+    tried = {"callback", "errback", "method", "headers", "body", "cookies", "jar", "meta", "priority", "dont_filter"}
+    tried |= {"timeout", "idempotent", "accept_status", "to_file", "max_size"}
+    fields = inspect.signature(Request.__new__).parameters.keys() - {"cls", "json", "form", "files"}
+    assert fields == tried | {"url", "depth", "parent"}
 
 
 def test_two_rows_never_share_what_a_callback_may_change() -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final, cast, final
 from scrapekit import requestparts as parts
 from scrapekit.errors import BadRequest
 from scrapekit.headers import Fields, Headers, checked
+from scrapekit.multipart import Files
 from scrapekit.url import canonical
 
 #: Methods that may be sent again when it is not known whether the first one arrived (RFC 9110 §9.2.2).
@@ -80,11 +81,12 @@ class Request(_Fields):
 
     ``url`` is kept in its canonical spelling. ``callback`` and ``errback`` are methods of the spider or their names;
     None means ``parse`` and the spider's own ``errback``. ``json=`` and ``form=`` make a body with its Content-Type and
-    turn a GET into a POST. ``cookies`` are sent with this request alone; ``jar`` names the jar that it shares with
-    others. A higher ``priority`` goes first within its host. ``timeout`` is in seconds, for the whole exchange, and
-    ``max_size`` in bytes of the body; both stand above the settings. ``to_file`` keeps a good answer's body in a file,
-    never in memory: see ``Response.save``.
-    ``depth`` and ``parent`` (a URL) are set by the crawl.
+    turn a GET into a POST. So does ``files=``, alone or with a form: by name a path (read now), bytes, or a tuple of
+    file name, path or bytes, and content type; a list is several.
+    ``cookies`` are sent with this request alone; ``jar`` names the jar that it shares with others. A higher
+    ``priority`` goes first within its host. ``timeout`` is in seconds, for the whole exchange, and ``max_size`` in bytes
+    of the body; both stand above the settings. ``to_file`` keeps a good answer's body in a file, never in memory: see
+    ``Response.save``. ``depth`` and ``parent`` (a URL) are set by the crawl.
 
     Raises BadURL, or BadRequest for headers, cookies, meta or a body that cannot be sent or stored.
     """
@@ -101,6 +103,7 @@ class Request(_Fields):
         body: bytes | str = b"",
         json: Any = None,
         form: Mapping[str, Any] | None = None,
+        files: Files | None = None,
         cookies: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         jar: str = "",
         meta: Mapping[str, Any] | None = None,
@@ -121,8 +124,8 @@ class Request(_Fields):
         fields.errback = None if errback is None else parts.callback_of(errback)
         fields.headers = checked(headers) if headers else _NO_HEADERS
         fields.body = parts.body_of(body) if body else b""
-        if json is not None or form is not None:
-            fields.body, fields.headers = parts.encoded(fields.body, fields.headers, json, form)
+        if json is not None or form is not None or files is not None:
+            fields.body, fields.headers = parts.encoded(fields.body, fields.headers, json, form, files)
             method = method or "POST"
         fields.method = parts.method_of(method) if method else "GET"
         fields.cookies = parts.cookies_of(cookies) if cookies else ()
@@ -164,10 +167,10 @@ class Request(_Fields):
     def replace(self, **changes: Any) -> Request:
         """A request like this one but for the changes, which are checked as at the first making.
 
-        A new ``json=`` or ``form=`` takes the place of the old body and its Content-Type.
+        A new ``json=``, ``form=`` or ``files=`` takes the place of the old body and its Content-Type.
         """
         fields = {name: getattr(self, name) for name in _DEFAULTS}
-        if changes.get("json") is not None or changes.get("form") is not None:
+        if any(changes.get(name) is not None for name in ("json", "form", "files")):
             fields |= {"body": b"", "headers": self.headers.without("content-type")}
             fields["method"] = "" if self.method == "GET" else self.method
         return Request(**(fields | changes))

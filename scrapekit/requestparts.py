@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from scrapekit.errors import BadRequest
 from scrapekit.headers import Headers
+from scrapekit.multipart import Files, multipart
 
 _NOT_IN_A_COOKIE: Final = re.compile(r"[;\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # RFC 6265bis §5.6
 _NOT_IN_A_JAR: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -108,10 +109,20 @@ def meta_of(meta: Mapping[str, Any]) -> dict[str, Any]:
     return copied
 
 
-def encoded(body: bytes, headers: Headers, json: Any, form: Mapping[str, Any] | None) -> tuple[bytes, Headers]:
-    """The body that ``json`` or ``form`` makes, and the headers with its Content-Type, unless they have one."""
-    if body or (json is not None and form is not None):
-        raise BadRequest("give one of body=, json= and form=")
+def encoded(
+    body: bytes, headers: Headers, json: Any, form: Mapping[str, Any] | None, files: Files | None
+) -> tuple[bytes, Headers]:
+    """The body that ``json``, ``form`` or ``files`` makes, and the headers with its Content-Type, unless they have one.
+
+    A form with files has a boundary, so its Content-Type is never the caller's.
+    """
+    if body or (json is not None and (form is not None or files is not None)):
+        raise BadRequest("give one of body=, json= and form= (which may have files=)")
+    if files is not None:
+        if "content-type" in headers:
+            raise BadRequest("files= makes the Content-Type, with its boundary: leave it out of the headers")
+        content, kind = multipart(form, files)
+        return content, headers.updated({"Content-Type": kind})
     try:
         if form is not None:
             content, kind = urlencode(form, doseq=True).encode(), "application/x-www-form-urlencoded"

@@ -205,6 +205,11 @@ def test_form_makes_a_post_with_its_content_type():
     assert (request.method, request.headers["Content-Type"]) == ("POST", "application/x-www-form-urlencoded")
 
 
+def test_line_ends_in_a_form_stay_within_it():
+    request = Request(URL, form={"a\r\nX: y": "b\r\n\r\nc", "d&e=f": ["g\nh"]})
+    assert request.body == b"a%0D%0AX%3A+y=b%0D%0A%0D%0Ac&d%26e%3Df=g%0Ah"
+
+
 def test_a_method_and_a_content_type_that_are_given_stay():
     request = Request(URL, method="PUT", headers={"content-type": "application/ld+json"}, json={})
     assert (request.method, request.headers.get_all("Content-Type")) == ("PUT", ["application/ld+json"])

@@ -30,6 +30,7 @@ from scrapekit.http.redirect import REDIRECTS, SEE_OTHER, next_hop
 from scrapekit.http.resolver import Names, Resolver
 from scrapekit.http.streaming import Live, Place
 from scrapekit.http.terms import DIRECT, Deadlines, Sizes, Terms, Way
+from scrapekit.multipart import Files
 from scrapekit.proxies import ProxyList, proxy_list
 from scrapekit.proxychoice import ProxyChoice
 from scrapekit.refresh import Refresh, refresh_of
@@ -113,6 +114,7 @@ class Session:
         body: bytes | str = b"",
         json: Any = None,
         form: Mapping[str, Any] | None = None,
+        files: Files | None = None,
         cookies: Mapping[str, str] | None = None,
         timeout: float | None = None,
         max_size: int | None = None,
@@ -131,6 +133,7 @@ class Session:
             body=body,
             json=json,
             form=form,
+            files=files,
             cookies=cookies or {},
             timeout=timeout,
             max_size=max_size,

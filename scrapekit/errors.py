@@ -15,6 +15,7 @@
         PrivateAddress       a site leads into a private network, or its name points there
         ConnectFailed        TCP: refused, unreachable, reset
         Overtaken            the host asked for a rest before anything was sent
+        AskedForCalm         HTTP/2's 429: the server wants to be asked less, and its host rests
         HostDown             it has not answered for so long that it is given up
         TLSFailed            which check failed; not tried again
         ProxyFailed          the proxy, not the site
@@ -192,6 +193,12 @@ class Overtaken(FetchError):
     """Between a turn and its first byte the host asked for a rest, or changed its robots.txt; nothing was sent."""
 
     phase, label = "connect", "overtaken"
+
+
+class AskedForCalm(FetchError):
+    """The server ended a stream or a connection by ENHANCE_YOUR_CALM (RFC 9113 §7): it is asked too much of."""
+
+    phase, label = "head", "asked for calm"
 
 
 class TLSFailed(FetchError):

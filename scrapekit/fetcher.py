@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from scrapekit.circuit import is_failure
 from scrapekit.directives import NO_USES, Uses
-from scrapekit.errors import BadStatus, FetchError, Overtaken, PrivateAddress, ProxyFailed
+from scrapekit.errors import AskedForCalm, BadStatus, FetchError, Overtaken, PrivateAddress, ProxyFailed
 from scrapekit.frontier import PutBack
 from scrapekit.headers import Fields, Headers
 from scrapekit.hosts import UNHEARD, Heard, Turn
@@ -282,8 +282,10 @@ class Fetcher:
         heard = _heard(turn, reply, error)
         if error.reused and (request.repeatable or not error.sent) and row.id not in self._cut:
             # A kept-alive connection was closed under us, or the server says that it has not looked at the request
-            # (RFC 9113 §8.7): no try of the request's, and no fault of the site's.
+            # (RFC 9113 §8.7): no try of the request's, and no fault of the site's, unless it wants a rest.
             self._cut.add(row.id)
+            if isinstance(error, AskedForCalm):
+                return Result(put_back=PutBack(row, replace(row, not_before=0.0)), cause=error, heard=heard)
             again = PutBack(row, replace(row, not_before=0.0))
             return Result(put_back=again, cause=error, heard=replace(heard, error=None))
         self._cut.discard(row.id)

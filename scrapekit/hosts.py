@@ -14,7 +14,7 @@ from typing import Any, Final
 from scrapekit import hours
 from scrapekit.budget import Budget
 from scrapekit.circuit import Circuit, is_failure
-from scrapekit.errors import FetchError, HostDown, ProxyFailed
+from scrapekit.errors import AskedForCalm, FetchError, HostDown, ProxyFailed
 from scrapekit.frontier import HostState, Lease, Outcome, Row
 from scrapekit.headers import Headers
 from scrapekit.origins import Origin
@@ -261,6 +261,9 @@ class Host:
             return False  # which says nothing of the host
         if heard.status and sent is not None:
             self.throttle.answered(now, sent=sent, status=heard.status, headers=heard.headers)
+            self.circuit.answered()
+        elif isinstance(error, AskedForCalm):
+            self.throttle.asked_for_calm(now, sent=began if sent is None else sent)
             self.circuit.answered()
         elif error is not None:
             self.throttle.failed(now, sent=sent)

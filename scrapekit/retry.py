@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from scrapekit.errors import (
+    AskedForCalm,
     BadStatus,
     ConnectFailed,
     FetchError,
@@ -35,6 +36,7 @@ RETRY: Final[Mapping[type[FetchError] | int, Retry]] = {
     ConnectFailed:  Retry(2,     10.0),
     ResolveFailed:  Retry(1,     30.0),
     ProxyFailed:    Retry(2,     10.0),
+    AskedForCalm:   Retry(3,     60.0),
     408:            Retry(2,      5.0),
     429:            Retry(3,     60.0),
     500:            Retry(2,     10.0),

@@ -164,6 +164,11 @@ class Throttle:
                 self._reckon()
         return self._limit(now, headers)
 
+    def asked_for_calm(self, now: float, *, sent: float) -> Rest | None:
+        """Take that the host has had enough, said without a status: as a 429 that does not say for how long."""
+        self._note_latency(now - sent, good=False)
+        return self._asked_for_pause(now, sent, "a call for calm", None)
+
     def failed(self, now: float, *, sent: float | None) -> None:
         """Take that no answer came to what was sent, if anything was: long waiting slows down, a quick end does not."""
         if sent is not None:
@@ -202,7 +207,7 @@ class Throttle:
 
     # -- inside
 
-    def _asked_for_pause(self, now: float, sent: float, status: int, asked: float | None) -> Rest | None:
+    def _asked_for_pause(self, now: float, sent: float, what: object, asked: float | None) -> Rest | None:
         """The host has had enough: rest, and go on at half the pace."""
         news = sent > self._cut_at  # else the trouble is known
         if news:
@@ -211,7 +216,7 @@ class Throttle:
         if asked:
             return self._rest(Rest(now + asked, "Retry-After", asked > self.terms.max_retry_after))
         if news:
-            return self._rest(Rest(now + backoff.rest(self.share, self._random()), f"back-off after {status}"))
+            return self._rest(Rest(now + backoff.rest(self.share, self._random()), f"back-off after {what}"))
         return None
 
     def _limit(self, now: float, headers: Headers) -> Rest | None:

@@ -14,7 +14,7 @@ import pytest
 
 from scrapekit import Settings, Spider, config, crawl_async, retry, tables
 from scrapekit.cli.app import program
-from scrapekit.errors import ConnectFailed, FetchTimeout, ProxyFailed, ResolveFailed
+from scrapekit.errors import AskedForCalm, ConnectFailed, FetchTimeout, ProxyFailed, ResolveFailed
 from scrapekit.http.session import SessionLimits
 from scrapekit.testing import FakeNetwork, Page, VirtualClock
 from tests import reference
@@ -248,6 +248,7 @@ RETRIED = {
     "connection refused, reset or cut": [ConnectFailed],
     "no address for the name": [ResolveFailed],
     "a proxy": [ProxyFailed],
+    "a call for calm, HTTP/2's 429": [AskedForCalm],
 }
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scrapekit import Request, kernel
 from scrapekit.errors import (
+    AskedForCalm,
     BadResponse,
     BadStatus,
     ConnectFailed,
@@ -586,6 +587,24 @@ def test_the_second_cut_in_a_row_counts_so_that_no_server_keeps_us_for_ever(run)
 
 def test_what_is_not_repeatable_is_not_put_back_after_a_cut(run):
     assert Rig(cut()).fetch(run, row_of(method="POST")).error is not None
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_call_for_calm_is_heard_though_the_request_that_was_not_looked_at_is_not_counted(method, run):
+    calm = AskedForCalm("GOAWAY", sent=False, reused=True)
+    rig, row = Rig(calm, calm), row_of(method=method, attempt=1)
+    result = exactly_one(rig.fetch(run, row))
+    assert (result.put_back.row, result.cause, result.heard.error) == (row, calm, calm)
+    again = exactly_one(rig.fetch(run, row))
+    assert (rig.wire.sent[1]["fresh"], again.put_back.row.attempt, again.heard.error) == (True, 2, calm)
+
+
+def test_a_call_for_calm_is_tried_again_like_a_429_where_that_is_safe(run):
+    calm = AskedForCalm("the stream was reset", sent=True)
+    back = exactly_one(Rig(calm).fetch(run)).put_back.row
+    assert (back.attempt, back.not_before) == (1, 1000.0 + RETRY[429].wait)
+    assert exactly_one(Rig(calm).fetch(run, row_of(attempt=RETRY[429].times))).error is calm
+    assert exactly_one(Rig(calm).fetch(run, row_of(method="POST"))).error is calm
 
 
 def test_what_the_server_has_not_looked_at_is_put_back_whatever_it_is(run):  # RFC 9113 §8.7

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scrapekit import robots
-from scrapekit.errors import BadStatus, ConnectFailed, ProxyFailed
+from scrapekit.backoff import FULL
+from scrapekit.errors import AskedForCalm, BadStatus, ConnectFailed, ProxyFailed
 from scrapekit.frontier import HostState, Lease, Row
 from scrapekit.headers import Headers
 from scrapekit.hosts import UNHEARD, Heard, Host, Semaphore
@@ -20,6 +21,7 @@ from scrapekit.window import NEVER
 NOW = 1_000_000.0
 ROW = Row(1, "a.test", Request("http://a.test/"))
 REFUSED = Heard(error=ConnectFailed("refused"))
+CALM = Heard(error=AskedForCalm("GOAWAY"))
 
 
 def host(state: HostState | None = None, *, random: float = 0.0, rows: int = 1, waiting: int = 0, **limits) -> Host:
@@ -86,6 +88,22 @@ def test_it_is_shut_while_every_permit_is_out() -> None:
     assert one.opening() == NEVER
 
 
+def test_a_call_for_calm_is_what_a_429_is_and_counts_once_for_all_that_was_out() -> None:
+    one, other = host(delay=2.0, circuit_failures=1), host(delay=2.0, circuit_failures=1)
+    visit(one, NOW, CALM)
+    visit(other, NOW, Heard(429))
+    assert (one.opening(), one.throttle.share) == (other.opening(), other.throttle.share)
+    assert one.throttle.share < FULL
+    assert not one.heard(NOW, began=NOW, sent=NOW, heard=CALM)
+    assert (one.opening(), one.circuit.open) == (NOW + 60.0, False)
+
+
+def test_a_call_for_calm_before_anything_was_sent_is_heard_too() -> None:
+    one = host(delay=2.0)
+    assert one.heard(NOW, began=NOW, sent=None, heard=CALM)
+    assert one.opening() == NOW + 60.0
+
+
 @pytest.mark.parametrize("jitter", [0.0, 0.5, 10.0])
 @pytest.mark.parametrize("random", [0.0, 0.3, 0.999])
 def test_it_opens_a_pause_after_the_last_send_stretched_by_jitter_and_never_before(jitter, random) -> None:
@@ -101,6 +119,7 @@ def test_it_opens_a_pause_after_the_last_send_stretched_by_jitter_and_never_befo
         (Heard(200), 2.0, "delay"),
         (Heard(429), 60.0, "back-off after 429"),
         (Heard(503), 60.0, "back-off after 503"),
+        (CALM, 60.0, "back-off after a call for calm"),
         (Heard(503, Headers({"Retry-After": "3"})), 4.0, "back-off"),
         (Heard(503, Headers({"Retry-After": "9"})), 9.0, "Retry-After"),
         (Heard(404, Headers({"Retry-After": "9"})), 9.0, "Retry-After"),

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from types import TracebackType
-from typing import Self, cast
+from typing import Final, Self, cast
 
 import curio
 
@@ -31,6 +32,9 @@ from scrapekit.http.resolver import Names
 from scrapekit.http.resuming import BrokenOff
 from scrapekit.http.terms import DIRECT, Proxy, Terms, Way
 from scrapekit.url import Parts, origin_of, split
+
+#: Of so many routes is remembered that they want HTTP/1.1.
+MAX_KNOWN: Final = 10_000
 
 
 class Client:
@@ -56,6 +60,8 @@ class Client:
         self.spool, self._broken_off = spool or Spool(), BrokenOff()
         self._opener, self._now = Opener(resolver, dial=dial, secure=secure), now
         self._doors: dict[Route, Door] = {}
+        #: Where HTTP/2 was offered and is not wanted: the way without it (RFC 9113 §7, HTTP_1_1_REQUIRED).
+        self._by_http1: dict[Route, Way] = {}
         self.pool = Pool(now=now, max_idle=max_idle, idle_seconds=idle_seconds, max_age=max_age)
 
     def __repr__(self) -> str:
@@ -71,7 +77,8 @@ class Client:
 
     def has_idle(self, url: str, way: Way = DIRECT) -> bool:
         """Whether a request for this canonical URL, or this origin, would go on an open connection."""
-        return self.pool.has((origin_of(url if url.count("/") > 2 else url + "/"), way))
+        route = origin_of(url if url.count("/") > 2 else url + "/"), way
+        return self.pool.has((route[0], self._by_http1.get(route, way)) if self._by_http1 else route)
 
     async def send(
         self,
@@ -101,6 +108,8 @@ class Client:
             send = partial(self.send, method, url, body=body, terms=terms, on_sent=on_sent, may_go=may_go, fresh=fresh)
             return await self._to_file(url, headers, send, most=terms.sizes.max_size)
         parts = split(url)
+        if terms.way.http2 and self._by_http1:
+            terms = replace(terms, way=self._by_http1.get((origin_of(url), terms.way), terms.way))
         relay = forwarding(terms.way, parts)
         try:
             asked = Asked(method, _request(method, parts, headers, body, relay), parts, headers, body)
@@ -113,6 +122,8 @@ class Client:
                 )
                 return reply if relay is None else judged(reply, relay)
             finally:
+                if connection.wants_http1:
+                    self._fall_back(connection.route)
                 self.pool.give(connection)
                 if self.pool.closing:
                     await self._close_dropped()  # which waits for nobody
@@ -185,8 +196,17 @@ class Client:
                 await connection.greet()
         except Expired as late:
             raise FetchTimeout(f"no greeting {late}", address=stream.address, phase="connect") from None
+        except FetchError:
+            if connection.wants_http1:
+                self._fall_back(route)
+            raise
         self.pool.add(connection)
         return cast(Connection, connection)
+
+    def _fall_back(self, route: Route) -> None:
+        if len(self._by_http1) >= MAX_KNOWN:
+            self._by_http1.clear()
+        self._by_http1[route] = replace(route[1], http2=False)
 
     async def _close_dropped(self) -> None:
         while (connection := self.pool.dropped()) is not None:

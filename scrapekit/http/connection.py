@@ -116,6 +116,11 @@ class Connection:
         """How many exchanges it can carry at once."""
         return 1
 
+    @property
+    def wants_http1(self) -> bool:
+        """Whether the peer has said that here it is to be spoken to by HTTP/1.1."""
+        return False
+
     async def fit(self) -> bool:
         """Whether it can still be used, now that it was chosen; what has arrived meanwhile is read where it may be."""
         return True

@@ -21,7 +21,7 @@ import h2.exceptions
 from h2.errors import ErrorCodes
 from hyperframe.exceptions import HyperframeError
 
-from scrapekit.errors import BadResponse, ConnectFailed, FetchError, TooLarge
+from scrapekit.errors import AskedForCalm, BadResponse, ConnectFailed, FetchError, TooLarge
 from scrapekit.http.answer import Answer
 from scrapekit.http.engine import STREAM_WINDOW, engine_of, inflated
 from scrapekit.http.frames import END_HEADERS, HEADER, MAX_FRAME, Cutter, Frame, Gathering, Kind, window_update
@@ -53,6 +53,8 @@ _OUR_FAULT: Final = frozenset(
         ErrorCodes.COMPRESSION_ERROR,
     }
 )
+#: Codes of a reset by which it says that it has not looked at the request.
+_UNSEEN: Final = frozenset({ErrorCodes.REFUSED_STREAM, ErrorCodes.HTTP_1_1_REQUIRED})
 _FAULTS: Final = (h2.exceptions.H2Error, HyperframeError)
 
 
@@ -69,6 +71,8 @@ class Http2:
         self.greeted = self.over = False
         self.fault: FetchError | None = None
         self.received = 0  # bytes from the peer
+        self.wants_http1 = False  # the peer speaks HTTP/1.1 here, and nothing else
+        self._calm = False  # it goes because it is asked too much of
         self._leaving = ""  # why no stream may be opened any more
         self._told: dict[Answer, None] = {}  # whose news were not fetched yet
         self._unsent: set[int] = set()  # streams whose request is not all sent
@@ -86,6 +90,15 @@ class Http2:
         """How many streams there may be at once, those under way included."""
         return 0 if self.over or self._leaving else min(MAX_STREAMS, self._h2.remote_settings.max_concurrent_streams)
 
+    @property
+    def refusal(self) -> FetchError:
+        """Why there may be no streams."""
+        return self.fault or self._gone(f"the server allows no streams{self._reason}")
+
+    @property
+    def _gone(self) -> type[FetchError]:
+        return AskedForCalm if self._calm else ConnectFailed
+
     def retire(self) -> None:
         """Open no more streams; those under way go on."""
         self._leaving = self._leaving or "retired"
@@ -95,7 +108,7 @@ class Http2:
     def open(self, answer: Answer, fields: Sequence[tuple[bytes, bytes]], *, whole: bool) -> None:
         """Begin a request; ``whole`` says that no body follows. Raises ConnectFailed where no stream can be opened."""
         if len(self.answers) >= self.capacity:
-            raise ConnectFailed(f"no stream is free{f': {self._leaving}' if self._leaving else ''}", phase="send")
+            raise self._gone(f"no stream is free{f': {self._leaving}' if self._leaving else ''}", phase="send")
         try:
             number = self._h2.get_next_available_stream_id()
             self._h2.send_headers(number, fields, end_stream=whole)
@@ -166,9 +179,9 @@ class Http2:
 
     def _end(self) -> None:
         """The peer's end: where nothing had come, it is the connection that failed."""
-        self.fault = self.fault or ConnectFailed(f"closed{self._reason}")
+        self.fault = self.fault or self._gone(f"closed{self._reason}")
         for answer in self.answers.values():
-            kind = BadResponse if answer.received else ConnectFailed
+            kind = BadResponse if answer.received and not self._calm else self._gone
             self._fail(answer, kind(f"closed before the end of the answer{self._reason}", phase=answer.phase))
         self.over = True
 
@@ -176,7 +189,8 @@ class Http2:
         """The connection is of no use any more: each answer gets this error as its own."""
         self.over, self.fault = True, self.fault or error
         for answer in list(self.answers.values()):
-            self._fail(answer, type(error)(f"{error.detail}{self._reason}", phase=answer.phase))
+            kind = self._gone if isinstance(error, ConnectFailed) else type(error)
+            self._fail(answer, kind(f"{error.detail}{self._reason}", phase=answer.phase))
 
     @property
     def _reason(self) -> str:
@@ -288,8 +302,11 @@ class Http2:
             answer.take_fields(self._decoder.fields)
 
     def _take_reset(self, answer: Answer, code: int) -> None:
-        error = BadResponse if code in _OUR_FAULT else ConnectFailed
-        refused = code == ErrorCodes.REFUSED_STREAM and answer.head is None
+        error = BadResponse if code in _OUR_FAULT else _kind(code)
+        refused = code in _UNSEEN and answer.head is None
+        if code == ErrorCodes.HTTP_1_1_REQUIRED:
+            self.wants_http1 = True
+            self.retire()
         self._fail(answer, error(f"the stream was reset: {_name(code)}", phase=answer.phase), unprocessed=refused)
 
     def _take_goodbye(self, payload: bytes) -> None:
@@ -298,9 +315,12 @@ class Http2:
             raise BadResponse("a GOAWAY that is cut short")
         last, code = int.from_bytes(payload[:4], "big") & 0x7FFF_FFFF, int.from_bytes(payload[4:8], "big")
         self._leaving = f"GOAWAY {_name(code)}"
+        self._calm = self._calm or code == ErrorCodes.ENHANCE_YOUR_CALM
+        self.wants_http1 = self.wants_http1 or code == ErrorCodes.HTTP_1_1_REQUIRED
         for answer in list(self.answers.values()):
             if answer.number > last:
-                self._fail(answer, ConnectFailed(f"not looked at ({self._leaving})", phase="head"), unprocessed=True)
+                error = _kind(code)(f"not looked at ({self._leaving})", phase="head")
+                self._fail(answer, error, unprocessed=True)
 
     def _fault(self, answer: Answer, error: FetchError) -> None:
         """One stream's fault, which ends that stream alone (RFC 9113 §8.1.1)."""
@@ -322,6 +342,11 @@ class Http2:
 
 
 _HEADS: Final = frozenset({h2.events.ResponseReceived, h2.events.InformationalResponseReceived})
+
+
+def _kind(code: int) -> type[FetchError]:
+    """What it means that a peer goes, or drops a stream, for this reason, where that is no fault of ours."""
+    return AskedForCalm if code == ErrorCodes.ENHANCE_YOUR_CALM else ConnectFailed
 
 
 def _name(code: int) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from scrapekit.errors import ConfigError, FetchError, ProxyFailed
+from scrapekit.errors import AskedForCalm, ConfigError, FetchError, ProxyFailed
 from scrapekit.headers import Fields, Headers
 from scrapekit.http.body import Into, Sink
 from scrapekit.http.border import Border
@@ -25,12 +25,12 @@ from scrapekit.http.cookies import CookieJar
 from scrapekit.http.dialer import Dial, dial_tcp
 from scrapekit.http.download import Download, Getter
 from scrapekit.http.exchange import Head
+from scrapekit.http.extras import need_http2
 from scrapekit.http.gate import Gate, SessionLimits, limits_of, rest
 from scrapekit.http.redirect import REDIRECTS, SEE_OTHER, next_hop
 from scrapekit.http.resolver import Names, Resolver
 from scrapekit.http.streaming import Live, Place
 from scrapekit.http.terms import DIRECT, Deadlines, Sizes, Terms, Way
-from scrapekit.multipart import Files
 from scrapekit.proxies import ProxyList, proxy_list
 from scrapekit.proxychoice import ProxyChoice
 from scrapekit.refresh import Refresh, refresh_of
@@ -48,8 +48,9 @@ class Session:
     ``limits`` is a SessionLimits or a mapping of its fields. ``headers`` go with every request, ``resolve`` holds
     static names. ``proxy`` is a URL or a list of them, of which each host sticks to one; by default it is what the
     environment says, unless ``trust_env`` is off. A redirect from the open net may lead to a private address only with
-    ``allow_private``; the URLs that you ask for may be anywhere. ``network`` (with ``dial`` and ``resolver``) replaces
-    the real one in tests, and ``now`` is the clock of its kernel. Raises ConfigError.
+    ``allow_private``; the URLs that you ask for may be anywhere. ``http2`` offers HTTP/2. ``network``
+    (with ``dial`` and ``resolver``) replaces the real one in tests, and ``now`` is the clock of its kernel. Raises
+    ConfigError.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Session:
         proxy: str | Sequence[str] | None = None,
         trust_env: bool = True,
         allow_private: bool = False,
+        http2: bool = False,
         network: Any = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,9 +73,13 @@ class Session:
         dial: Dial = network.dial if network else dial_tcp
         self._client, self._now = Client(self._resolver, dial=dial, now=now), now
         self._gates: dict[str, Gate] = {}
-        limit = self.limits
+        if http2:
+            need_http2()
+        limit, self._way = self.limits, Way(http2=True) if http2 else DIRECT
         self._usual = Terms(
-            Deadlines(limit.connect, limit.timeout, limit.timeout, min_rate=limit.min_rate), Sizes(limit.max_size)
+            Deadlines(limit.connect, limit.timeout, limit.timeout, min_rate=limit.min_rate),
+            Sizes(limit.max_size),
+            self._way,
         )
         self._proxies = ProxyChoice(os.environ, now=now)
         self._listed = _listed(proxy, direct=not trust_env or network is not None)
@@ -114,7 +120,6 @@ class Session:
         body: bytes | str = b"",
         json: Any = None,
         form: Mapping[str, Any] | None = None,
-        files: Files | None = None,
         cookies: Mapping[str, str] | None = None,
         timeout: float | None = None,
         max_size: int | None = None,
@@ -133,7 +138,6 @@ class Session:
             body=body,
             json=json,
             form=form,
-            files=files,
             cookies=cookies or {},
             timeout=timeout,
             max_size=max_size,
@@ -234,13 +238,13 @@ class Session:
         try:
             return await self._send_once(request, into, guarded=guarded)
         except FetchError as error:
-            if not (error.reused and (request.repeatable or not error.sent)):
+            if isinstance(error, AskedForCalm) or not (error.reused and (request.repeatable or not error.sent)):
                 raise
         return await self._send_once(request, into, guarded=guarded, fresh=True)
 
     async def _send_once(self, request: Request, into: Into | None, *, guarded: bool, fresh: bool = False) -> Reply:
         proxy = self._proxies.of(request.url, self._listed)
-        way = DIRECT if proxy is None else Way(proxy)
+        way = self._way if proxy is None else Way(proxy, http2=self._way.http2)
         try:
             return await self._client.send(
                 request.method,
@@ -258,7 +262,7 @@ class Session:
 
     def _terms(self, request: Request, way: Way, *, live: bool, guarded: bool) -> Terms:
         limits = self.limits
-        if way is DIRECT and not (live or guarded or request.timeout or request.max_size or request.to_file):
+        if way is self._way and not (live or guarded or request.timeout or request.max_size or request.to_file):
             return self._usual
         total = request.timeout or limits.timeout
         first_byte = limits.timeout if live else total

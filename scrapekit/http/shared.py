@@ -59,6 +59,10 @@ class SharedConnection(Connection):
     def capacity(self) -> int:
         return 0 if self._state is State.CLOSED else self.http2.capacity
 
+    @property
+    def wants_http1(self) -> bool:
+        return self.http2.wants_http1
+
     def quiet(self) -> bool:
         """Whether it can be used, as far as was read; what else is there ``fit`` finds out."""
         return self.capacity > 0
@@ -72,10 +76,10 @@ class SharedConnection(Connection):
             self._tasks = [await curio.spawn(self._read, daemon=True), await curio.spawn(self._write, daemon=True)]
             await self._greeted.wait()
             if self.capacity < 1:
-                raise self.http2.fault or ConnectFailed("the server allows no streams")
+                raise self.http2.refusal
         except FetchError as error:
             await self.close()
-            raise type(error)(error.detail, phase="connect", address=self.address) from None
+            raise type(error)(error.detail, phase="connect", address=self.address, reused=self.wants_http1) from None
         except BaseException:
             await self.close()
             raise
@@ -138,7 +142,8 @@ class SharedConnection(Connection):
             return self._despite(error, talk, reused=reused)
         except FetchError as failure:
             failure.sent = lane.opened and not lane.answer.unprocessed
-            failure.reused = failure.reused or lane.answer.unprocessed
+            unseen = self.wants_http1 and lane.answer.head is None and isinstance(failure, ConnectFailed)
+            failure.reused = failure.reused or lane.answer.unprocessed or unseen
             raise
 
     def _translated(self, error: FetchError | OSError | Expired, talk: Talk) -> FetchError:

@@ -11,7 +11,7 @@ from h2.settings import SettingCodes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrapekit.errors import BadResponse, ConnectFailed, FetchError, TooLarge
+from scrapekit.errors import AskedForCalm, BadResponse, ConnectFailed, FetchError, TooLarge
 from scrapekit.http import http2
 from scrapekit.http.answer import Answer
 from scrapekit.http.engine import STREAM_WINDOW, WINDOW
@@ -452,7 +452,8 @@ def test_whoever_leaves_a_connection_that_is_over_says_nothing():
         (ErrorCodes.REFUSED_STREAM, ConnectFailed, True),
         (ErrorCodes.CANCEL, ConnectFailed, False),
         (ErrorCodes.INTERNAL_ERROR, ConnectFailed, False),
-        (ErrorCodes.ENHANCE_YOUR_CALM, ConnectFailed, False),
+        (ErrorCodes.ENHANCE_YOUR_CALM, AskedForCalm, False),
+        (ErrorCodes.HTTP_1_1_REQUIRED, ConnectFailed, True),
         (ErrorCodes.NO_ERROR, ConnectFailed, False),
         (ErrorCodes.PROTOCOL_ERROR, BadResponse, False),
         (0xBEEF, ConnectFailed, False),
@@ -497,6 +498,35 @@ def test_the_reason_of_a_goodbye_is_told_with_the_end():
     assert answer.fault is None
     both.engine.receive(b"")
     assert "ENHANCE_YOUR_CALM" in answer.fault.detail
+    assert type(answer.fault) is AskedForCalm
+
+
+@pytest.mark.parametrize("code", [ErrorCodes.NO_ERROR, ErrorCodes.ENHANCE_YOUR_CALM, ErrorCodes.HTTP_1_1_REQUIRED])
+@pytest.mark.parametrize("ending", ["closed", "reset"])
+def test_a_goodbye_for_calm_is_the_reason_of_each_stream_that_ends_by_it(code, ending):
+    kind = AskedForCalm if code == ErrorCodes.ENHANCE_YOUR_CALM else ConnectFailed
+    both = Both()
+    whole, begun, waiting, beyond = (both.open() for _ in range(4))
+    both.engine.receive(both.head(whole, end=True) + both.head(begun))
+    both.engine.receive(frame(GOAWAY, 0, 0, waiting.number.to_bytes(4, "big") + int(code).to_bytes(4, "big")))
+    assert (type(beyond.fault), beyond.unprocessed) == (kind, True)
+    assert both.engine.wants_http1 is (code == ErrorCodes.HTTP_1_1_REQUIRED)
+    if ending == "closed":
+        both.engine.receive(b"")
+    else:
+        both.engine.break_off(ConnectFailed("reset"))
+    assert (type(waiting.fault), waiting.unprocessed) == (kind, False)
+    cut = BadResponse if ending == "closed" and kind is ConnectFailed else kind
+    assert (type(begun.fault), whole.fault) == (cut, None)
+    with pytest.raises(kind):
+        both.open()
+
+
+def test_who_wants_http1_is_asked_no_more_on_the_same_connection():
+    both = Both()
+    answer, other = both.open(), both.open()
+    both.engine.receive(frame(RST, 0, answer.number, int(ErrorCodes.HTTP_1_1_REQUIRED).to_bytes(4, "big")))
+    assert (both.engine.wants_http1, both.engine.capacity, other.fault) == (True, 0, None)
 
 
 # ---- windows ----

@@ -14,6 +14,7 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
 from scrapekit.errors import (
+    AskedForCalm,
     BadResponse,
     ConfigError,
     ConnectFailed,
@@ -24,7 +25,7 @@ from scrapekit.errors import (
     TooLarge,
 )
 from scrapekit.headers import Headers
-from scrapekit.http import Client, Deadlines, Sizes, Terms, Way
+from scrapekit.http import Client, Deadlines, Session, Sizes, Terms, Way
 from scrapekit.http.engine import STREAM_WINDOW
 from scrapekit.http.http2 import MAX_IDLE_FRAMES
 from scrapekit.testing import FakeNetwork, VirtualClock
@@ -957,6 +958,95 @@ def test_a_peer_that_chooses_http1_is_spoken_to_so(run):
 
     assert run(main, clock=clock) == ["1.1"] * 4
     assert (network.opened, network.open) == (4, 0)
+
+
+class Falling:
+    """A host that has HTTP/2 first, and where that is not wanted HTTP/1.1: both in memory."""
+
+    resolver = NAMES
+
+    def __init__(self, serve, clock, **options):
+        self.h2, self.http1 = H2Network(serve, **options), FakeNetwork({"a.test": {"/": "old"}, "b.test": {"/": "new"}})
+        self.h2.now = clock
+
+    async def dial(self, addresses):
+        return await (self.http1 if self.h2.peers else self.h2).dial(addresses)
+
+
+def goodbye(code, last=0):
+    return lambda peer, stream: peer.put(frame(GOAWAY, 0, 0, bytes((0, 0, 0, last, 0, 0, 0, int(code)))))
+
+
+def served(act):
+    return lambda peer, event: isinstance(event, h2.events.RequestReceived) and act(peer, event.stream_id)
+
+
+def leaving(peer, stream):
+    goodbye(ErrorCodes.HTTP_1_1_REQUIRED, last=1)(peer, stream)
+    peer.put(CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("act", "greeting", "seen"),
+    [(reset(ErrorCodes.HTTP_1_1_REQUIRED), None, False), (goodbye(ErrorCodes.HTTP_1_1_REQUIRED), None, False),
+     (leaving, None, True), (silence, [(0, frame(4)), (0, frame(GOAWAY, 0, 0, bytes(7) + b"\x0d"))], False)],
+)  # fmt: skip
+def test_who_wants_http1_is_spoken_to_so_from_then_on_and_the_request_is_not_counted(run, act, greeting, seen):
+    clock = VirtualClock()
+    network = Falling(served(act), clock, greeting=greeting)
+
+    async def main():
+        async with Client(NAMES, dial=network.dial, now=clock) as client:
+
+            async def send(**options):
+                return await client.send("GET", "https://a.test/", Headers(), terms=TERMS, **options)
+
+            with pytest.raises(ConnectFailed) as caught:
+                await send()
+            assert (caught.value.reused, caught.value.sent) == (True, seen)
+            replies = [await send(fresh=True), await send()]
+            assert client.has_idle("https://a.test/", TERMS.way)
+            other = Terms(DEADLINES, Sizes(), Way(http2=True, private=False))
+            assert not client.has_idle("https://a.test/", other.way)
+            return [(reply.version, reply.body, reply.reused) for reply in replies]
+
+    assert run(main, clock=clock) == [("1.1", b"old", False), ("1.1", b"old", True)]
+    assert (len(network.h2.peers), network.http1.opened) == (1, 1)
+    assert (network.h2.open, network.http1.open) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "code", [ErrorCodes.ENHANCE_YOUR_CALM, ErrorCodes.HTTP_1_1_REQUIRED, ErrorCodes.REFUSED_STREAM]
+)
+@pytest.mark.parametrize("how", [reset, goodbye])
+def test_a_session_repeats_at_once_what_was_not_looked_at_but_not_against_a_call_for_calm(run, how, code):
+    clock = VirtualClock()
+    network = Falling(served(how(code)), clock)
+
+    async def main():
+        async with Session(network=network, http2=True, now=clock) as session:
+            try:
+                return (await session.get("https://a.test/")).text
+            except FetchError as error:
+                return type(error)
+
+    assert run(main, clock=clock) == (AskedForCalm if code == ErrorCodes.ENHANCE_YOUR_CALM else "old")
+    assert (len(network.h2.peers), network.http1.opened) == (1, int(code != ErrorCodes.ENHANCE_YOUR_CALM))
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_a_session_speaks_http2_where_that_is_wanted(run, http2):
+    clock = VirtualClock()
+    network = Falling(page(b"good"), clock)
+    if not http2:
+        network.h2.peers.append(None)
+
+    async def main():
+        async with Session(network=network, http2=http2, now=clock) as session:
+            return [(await session.get("https://a.test/", timeout=timeout)).text for timeout in (None, 5.0)]
+
+    assert run(main, clock=clock) == (["good"] * 2 if http2 else ["old"] * 2)
+    assert (len(network.h2.peers), network.http1.opened) == (1, 0 if http2 else 1)
 
 
 # ---- politeness ----

@@ -20,6 +20,7 @@ import curio
 
 from scrapekit.errors import ScrapekitError, Uncommitted
 from scrapekit.frontier import (
+    SYNC,
     Batch,
     Committed,
     Counts,
@@ -44,8 +45,6 @@ log = logging.getLogger("scrapekit.crawl")
 
 #: The longest that an outcome waits for its commit, in seconds; by default.
 INTERVAL: Final = 0.1
-#: So long after the last commit a durable frontier is asked to bring it to the disk, in seconds.
-SYNC: Final = 1.0
 #: So many outcomes are committed at once; four times as many uncommitted ones stop the scheduler.
 BATCH: Final = 250
 #: ``start()`` is pulled while fewer than this many requests wait for each slot, and for each place on the workbench

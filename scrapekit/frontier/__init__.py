@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from scrapekit.frontier.archive import Archived, archived
 from scrapekit.frontier.contract import (
+    SYNC,
     Batch,
     Committed,
     Counts,
@@ -30,6 +31,7 @@ from scrapekit.frontier.peek import Peek, peek
 from scrapekit.frontier.sqlite import SQLiteFrontier
 
 __all__ = [
+    "SYNC",
     "Archived",
     "Batch",
     "Committed",

@@ -13,10 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from scrapekit.errors import ScrapekitError
 from scrapekit.request import Request
+
+#: Seconds. A commit of a durable frontier waits for the disk if none has for so long; who commits sees to it that one
+#: comes, if an empty one.
+SYNC: Final = 1.0
 
 
 class Outcome(Enum):

@@ -64,6 +64,6 @@ def recalled(file: File) -> Seen:
 def _take_out(file: File, statement: str, keys: list[list[int]]) -> None:
     if keys and file.run(statement, keys) != len(keys):
         raise StaleLease(
-            f"{file.path}: a row of the batch is not pending any more: the file is damaged, or another process writes to "
-            "it (the run's items are not touched: scrapekit runs export RUN -o FILE)"
+            f"{file.path}: a row of the batch is not pending any more: the file is damaged, or another process writes "
+            "to it (the run's items are not touched: scrapekit runs export RUN -o FILE)"
         )

@@ -16,12 +16,13 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from scrapekit.errors import SinkError, Uncommitted
 from scrapekit.frontier import statements as sql
 from scrapekit.frontier.changes import Changes
 from scrapekit.frontier.contract import (
+    SYNC,
     Batch,
     Committed,
     Counts,
@@ -43,9 +44,6 @@ from scrapekit.frontier.schema import Translated
 from scrapekit.frontier.sifted import Sifted
 from scrapekit.frontier.tail import Tail
 from scrapekit.frontier.waiting import next_rows
-
-#: A commit waits for the disk when none has done so for so many seconds.
-SYNC: Final = 1.0
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import chain, repeat
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NoReturn
@@ -119,9 +119,9 @@ class Crawls:
         return 0
 
     def sends(self) -> int:
-        """How long the ledger is: it grows with each send."""
+        """How many requests for pages were put on record so far."""
         with suppress(OSError):
-            return (self.run.path / "ledger.jsonl").stat().st_size if self.run else 0
+            return (self.run.path / "ledger.jsonl").read_bytes().count(b'["page",') if self.run else 0
         return 0
 
 
@@ -256,19 +256,21 @@ def moments(dice: Random, kills: int) -> list[str]:
 class Killer:
     """Kills a crawl at many moments and resumes it, until it is over."""
 
-    def __init__(self, crawls: Crawls, refusals: Refusals, dice: Random, *, items: int, longest: float) -> None:
+    def __init__(self, crawls: Crawls, refusals: Refusals, dice: Random, *, items: int, delay: float) -> None:
         self._crawls, self._refusals, self._dice = crawls, refusals, dice
-        self._items, self._longest = items, longest
+        self._items, self._delay, self._longest = items, delay, 0.0
         self.tally = Tally()
         self._options: tuple[str, ...] = ()
         self._short = 0
 
     def kill_all(self, kinds: Sequence[str]) -> None:
         """Kill it at those moments, then around its end until nothing is left to be done."""
-        for kind in kinds:
+        for kills_left, kind in zip(range(len(kinds), 0, -1), kinds, strict=True):
+            # So long on the average that the crawl is not over before the last of them.
+            self._longest = self._delay * (self._items - self._crawls.written()) / kills_left
             over = self._kill(kind)
             assert not over, f"over before the {kind} kill: {self._crawls.said[-1]}"
-        for short in (*SHORT_OF_END, *repeat(0)):
+        for short in chain(SHORT_OF_END, repeat(0)):
             self._short = short
             if self._kill("the end"):
                 return
@@ -309,7 +311,7 @@ class Killer:
             self._until(process, lambda: self._crawls.written() >= self._items - self._short)
             self._sleep(process, dice.uniform(0, 0.1))
         else:
-            self._until(process, lambda: self._crawls.sends() > begun + 1000)
+            self._until(process, lambda: self._crawls.sends() > begun)
             self._await_in_midst(kind, process)
 
     def _await_in_midst(self, kind: str, process: subprocess.Popen[bytes]) -> None:
@@ -345,8 +347,7 @@ def kill_again_and_again(folder: Path, *, seed: int, kills: int, delay: float) -
     assert len(undisturbed) >= 1_000
     with nginx(tree, locations=RATE + refusals.locations) as server, refusals.taken_away(server):
         crawls = Crawls(folder / "killed", f"{server.base}/index.html", delay=delay)
-        longest = 1.2 * delay * len(undisturbed) / kills
-        killer = Killer(crawls, refusals, dice, items=len(undisturbed), longest=longest)
+        killer = Killer(crawls, refusals, dice, items=len(undisturbed), delay=delay)
         killer.kill_all(moments(dice, kills))
         hits = server.hits()
     tally = killer.tally

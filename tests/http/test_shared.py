@@ -30,6 +30,7 @@ from scrapekit.http.engine import STREAM_WINDOW
 from scrapekit.http.http2 import MAX_IDLE_FRAMES
 from scrapekit.testing import FakeNetwork, VirtualClock
 from tests.http.peer import CLOSE, RESET, H2Network, frame, page
+from tests.scenarios.crawling import crawl_of
 
 DEADLINES = Deadlines(connect=10.0, first_byte=20.0, total=30.0)
 TERMS = Terms(DEADLINES, Sizes(100_000, max_head=10_000), Way(http2=True))
@@ -969,6 +970,9 @@ class Falling:
         self.h2, self.http1 = H2Network(serve, **options), FakeNetwork({"a.test": {"/": "old"}, "b.test": {"/": "new"}})
         self.h2.now = clock
 
+    def client(self):
+        return Client(NAMES, dial=self.dial)
+
     async def dial(self, addresses):
         return await (self.http1 if self.h2.peers else self.h2).dial(addresses)
 
@@ -1097,3 +1101,27 @@ def test_nothing_is_sent_sooner_for_it(play):
         assert len(play.network.peers) == 1
 
     play(paths(slow=lambda peer, n: peer.after(3.5, peer.answer, n)), main)
+
+
+@pytest.mark.parametrize(
+    ("code", "waits"), [(ErrorCodes.ENHANCE_YOUR_CALM, True), (ErrorCodes.HTTP_1_1_REQUIRED, False)]
+)
+def test_a_crawl_rests_where_it_is_called_to_calm_and_goes_on_at_once_where_http1_is_wanted(run, code, waits):
+    def serve(peer, event):
+        if isinstance(event, h2.events.RequestReceived):
+            path = dict(event.headers)[b":path"].decode()
+            act = goodbye(code) if path == "/" else lambda peer, stream: peer.answer(stream, b"", 404)
+            act(peer, event.stream_id)
+
+    clock = VirtualClock()
+    network = Falling(serve, clock)
+
+    async def main():
+        sets = ("limits.http2=true", "limits.jitter=0")
+        return await crawl_of(["https://a.test/", "https://a.test/2"], *sets, network=network, clock=clock)
+
+    crawled = run(main, clock=clock)
+    assert sorted(response.body for response in crawled.answers) == [b"old"]
+    assert crawled.outcomes == (1, 1, 0, 0)
+    assert (crawled.seconds >= 60) is waits
+    assert (network.h2.open, network.http1.open) == (0, 0)

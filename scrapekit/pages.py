@@ -304,12 +304,13 @@ class Pages:
 
     def _read_notes(self, response: Response, harvest: Harvest) -> None:
         """What the response noted of items that it could not give."""
-        self._stats.misses.update(response.misses)
+        if response.misses:
+            self._stats.misses.update(response.misses)
+            response.misses.clear()
         for error in response.rejected:
             log.warning("%s: rejected %s: %s", error.url, error, " ".join(error.snippet.split()))
             harvest.rejected.append(rejected(error))
         response.rejected.clear()
-        response.misses.clear()
 
 
 def _is_item(value: Any) -> bool:

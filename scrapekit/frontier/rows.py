@@ -21,9 +21,9 @@ _PLAIN: Final = Request("http://plain.invalid/")
 
 def short_url(url: str, host: str) -> str:
     """A URL without what its host tells."""
-    if url.startswith("https://") and url.startswith(host, 8) and url[8 + len(host) : 9 + len(host)] == "/":
+    if url.startswith(f"https://{host}/"):
         return url[8 + len(host) :]
-    if url.startswith("http://") and url.startswith(host, 7) and url[7 + len(host) : 8 + len(host)] == "/":
+    if url.startswith(f"http://{host}/"):
         return ":" + url[7 + len(host) :]
     return url
 
@@ -37,9 +37,9 @@ def long_url(url: str, host: str) -> str:
 
 def more_of(row: Row) -> str | None:
     """All else that must be stored of a row."""
-    facts = {"attempt": row.attempt, "history": row.history, "not_before": row.not_before}
-    if not any(facts.values()):
+    if not (row.attempt or row.history or row.not_before):
         return told(row.request)
+    facts = {"attempt": row.attempt, "history": row.history, "not_before": row.not_before}
     request = json.loads(told(row.request) or "{}")
     return json.dumps(request | {name: value for name, value in facts.items() if value})
 

@@ -124,6 +124,15 @@ class CookieJar:
 _NONE: Final[dict[tuple[str, str, bool], Cookie]] = {}
 
 
+def cookie_field(kept: str | None, written: str | None, own: tuple[tuple[str, str], ...]) -> str:
+    """One Cookie field: the jar's cookies but for those that the request itself has, then these."""
+    pairs = written.split("; ") if written else []
+    pairs += [f"{name}={value}" for name, value in own]
+    names = {pair.partition("=")[0] for pair in pairs}
+    before = [pair for pair in kept.split("; ") if pair.partition("=")[0] not in names] if kept else []
+    return "; ".join(before + pairs)
+
+
 def _upwards(hostname: str) -> Iterator[str]:
     """The name itself and each domain above it."""
     yield hostname

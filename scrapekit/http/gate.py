@@ -51,16 +51,19 @@ class Gate:
 
     async def __aenter__(self) -> None:
         await self._permits.acquire()
-        if not self._delay:
-            return
-        now = await curio.clock()
-        start = max(now, self._opens)
-        self._opens = start + self._delay
         try:
-            await curio.sleep(start - now)
+            await self.another()
         except BaseException:
             await self._permits.release()
             raise
+
+    async def another(self) -> None:
+        """Wait until one more start is due, with a permit in hand: a second send is a send."""
+        if self._delay:
+            now = await curio.clock()
+            start = max(now, self._opens)
+            self._opens = start + self._delay
+            await curio.sleep(start - now)
 
     async def __aexit__(self, *_: object) -> None:
         await self._permits.release()

@@ -21,7 +21,7 @@ from scrapekit.http.body import Into, Sink
 from scrapekit.http.border import Border
 from scrapekit.http.client import Client
 from scrapekit.http.connection import Reply
-from scrapekit.http.cookies import CookieJar
+from scrapekit.http.cookies import CookieJar, cookie_field
 from scrapekit.http.dialer import Dial, dial_tcp
 from scrapekit.http.download import Download, Getter
 from scrapekit.http.exchange import Head
@@ -31,6 +31,7 @@ from scrapekit.http.redirect import REDIRECTS, SEE_OTHER, next_hop
 from scrapekit.http.resolver import Names, Resolver
 from scrapekit.http.streaming import Live, Place
 from scrapekit.http.terms import DIRECT, Deadlines, Sizes, Terms, Way
+from scrapekit.multipart import Files
 from scrapekit.proxies import ProxyList, proxy_list
 from scrapekit.proxychoice import ProxyChoice
 from scrapekit.refresh import Refresh, refresh_of
@@ -120,6 +121,7 @@ class Session:
         body: bytes | str = b"",
         json: Any = None,
         form: Mapping[str, Any] | None = None,
+        files: Files | None = None,
         cookies: Mapping[str, str] | None = None,
         timeout: float | None = None,
         max_size: int | None = None,
@@ -138,6 +140,7 @@ class Session:
             body=body,
             json=json,
             form=form,
+            files=files,
             cookies=cookies or {},
             timeout=timeout,
             max_size=max_size,
@@ -218,7 +221,7 @@ class Session:
         gate = self._gates.get(host) or self._gates.setdefault(host, Gate(self.limits))
         async with gate:
             began = self._now()
-            reply = await self._send(request, into, guarded=guarded)
+            reply = await self._send(request, gate, into, guarded=guarded)
             elapsed = self._now() - began
         if cookies := reply.headers.get_all("set-cookie"):
             self.cookies.store(request.url, cookies, time.time())
@@ -233,13 +236,14 @@ class Session:
             address=reply.address,
         )
 
-    async def _send(self, request: Request, into: Into | None, *, guarded: bool) -> Reply:
+    async def _send(self, request: Request, gate: Gate, into: Into | None, *, guarded: bool) -> Reply:
         """Send it; once more where a kept connection was closed under us, which is nobody's fault."""
         try:
             return await self._send_once(request, into, guarded=guarded)
         except FetchError as error:
             if isinstance(error, AskedForCalm) or not (error.reused and (request.repeatable or not error.sent)):
                 raise
+        await gate.another()
         return await self._send_once(request, into, guarded=guarded, fresh=True)
 
     async def _send_once(self, request: Request, into: Into | None, *, guarded: bool, fresh: bool = False) -> Reply:
@@ -278,8 +282,9 @@ class Session:
 
     def _with_cookies(self, request: Request) -> Headers:
         kept = self.cookies.header(request.url, time.time())
-        pairs = ([kept] if kept else []) + [f"{name}={value}" for name, value in request.cookies]
-        return request.headers.updated({"Cookie": "; ".join(pairs)}) if pairs else request.headers
+        if not (kept or request.cookies):
+            return request.headers
+        return request.headers.updated({"Cookie": cookie_field(kept, request.headers.get("cookie"), request.cookies)})
 
 
 def _listed(proxy: str | Sequence[str] | None, *, direct: bool) -> ProxyList | None:

@@ -226,6 +226,30 @@ def test_a_kept_connection_that_was_closed_under_a_get_costs_a_fresh_one_and_no_
     assert [received.connection for received in network.log] == [1, 1, 2]
 
 
+def test_a_request_that_is_sent_again_keeps_the_delay_too(play):
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
+    network = FakeNetwork({"a.test": {"/": [(ok,), (CLOSE,), (ok,)]}})
+
+    async def main(session):
+        for _ in range(2):
+            await session.get("http://a.test/")
+
+    play(network, main, limits={"delay": 5.0})
+    times = [received.at for received in network.log]
+    assert [later - earlier for earlier, later in zip(times, times[1:], strict=False)] == [5.0, 5.0]
+
+
+def test_cookies_of_the_request_go_before_those_of_the_jar_and_a_written_field_stays(play):
+    network = FakeNetwork({"a.test": {"/": Page("x", headers=[("Set-Cookie", "a=jar; Path=/")])}})
+
+    async def main(session):
+        await session.get("http://a.test/")
+        await session.get("http://a.test/", headers={"Cookie": "mine=1"}, cookies={"a": "2"})
+
+    play(network, main)
+    assert network.log[1].headers["cookie"] == "mine=1; a=2"
+
+
 def test_a_post_on_a_kept_connection_that_was_closed_is_not_sent_again(play):
     ok = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
     network = FakeNetwork({"a.test": {"/": [(ok,), (CLOSE,), (ok,)]}})

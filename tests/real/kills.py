@@ -50,6 +50,8 @@ REFUSED: Final = 4
 RETRY_AFTER: Final = 2.0
 #: nginx notes a request when it wakes for it, on a busy machine a little late; see test_waits.py. Seconds.
 NOTED_LATE: Final = 0.015
+#: Over so many gaps in a row the pace is measured.
+SPAN: Final = 10
 #: A request may be on its way already while the answer that asks for a pause is.
 CROSSING: Final = 0.3
 #: So many items before the last one, the kills around the end of all begin; then at the last one, until it is over.
@@ -240,6 +242,7 @@ class Tally:
     refused: int = 0
     unheard: int = 0
     least_gap: float = 0.0
+    least_span: float = 0.0
     seconds: float = 0.0
     items: int = 0
 
@@ -308,6 +311,8 @@ class Killer:
         elif kind == "resume":
             self._sleep(process, dice.uniform(0.3, 1.2))
         elif kind == "the end":
+            if self._crawls.written() >= self._items:
+                process.wait(120)  # all is there before it began: it may say so
             self._until(process, lambda: self._crawls.written() >= self._items - self._short)
             self._sleep(process, dice.uniform(0, 0.1))
         else:
@@ -388,10 +393,12 @@ def check_hits(tally: Tally, hits: Sequence[Hit], crawls: Crawls, delay: float) 
     # What a commit had not taken in yet: what came while one gathered, and what came while the one before was out.
     tally.allowed_twice = killed * (CONCURRENCY + 2 * round(COMMIT_INTERVAL / delay))
     assert tally.fetched_twice <= tally.allowed_twice
-    tally.least_gap = least_gap(list(hits))
-    assert tally.least_gap >= delay - NOTED_LATE
-    assert most_at_once(hits) <= CONCURRENCY
     check_ledgers(crawls, tally, hits)
+    assert most_at_once(hits) <= CONCURRENCY
+    # The delay is hardly longer than what nginx may be late by, so gaps are measured over several at once.
+    tally.least_gap = least_gap(list(hits))
+    tally.least_span = min(after.began - before.began for before, after in zip(hits, hits[SPAN:], strict=False))
+    assert tally.least_span >= SPAN * delay - 4 * NOTED_LATE, tally
 
 
 def check_ledgers(crawls: Crawls, tally: Tally, hits: Sequence[Hit]) -> None:

@@ -86,8 +86,8 @@ def look(run: RunFolder) -> Left:
 
 
 def has_work(at: Peek) -> bool:
-    """Whether requests wait, or the spider has not told all of its first ones."""
-    return bool(at.counts.pending or not at.notes.get("start_done", False))
+    """Whether requests wait, the spider has not told all of its first ones, or the files were not closed properly."""
+    return bool(at.counts.pending or not at.notes.get("start_done", False) or not at.notes.get("end", ""))
 
 
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -460,6 +460,27 @@ def test_the_newest_run_with_work_left_is_the_one(tmp_path: Path) -> None:
         to_resume(folder, "other", first.id)
 
 
+def test_a_crawl_that_was_killed_when_all_was_done_closes_its_files_when_it_is_taken_up(
+    tmp_path: Path, undisturbed: Counter[str]
+) -> None:
+    folder, clock, after = tmp_path / "p", VirtualClock(), tmp_path / "q"
+
+    class Ends(Walk):
+        name = "walk"
+
+        def closed(self, reason: str) -> None:
+            copied(run_of(folder), after)
+
+    crawl(folder, clock, Ends, output=tmp_path / "out.parquet")
+    (tmp_path / "out.parquet").unlink()
+    stats = crawl(after, clock, resume=True)
+    assert (stats.end, stats.pending) == ("finished", 0)
+    assert items(run_of(after)) == undisturbed
+    assert (tmp_path / "out.parquet").exists()
+    with pytest.raises(ConfigError, match="has work left"):
+        crawl(after, clock, resume=True)
+
+
 def test_arguments_are_those_of_before(tmp_path: Path) -> None:
     folder, clock = tmp_path / "p", VirtualClock()
     made: list[Any] = []

@@ -18,10 +18,11 @@ from scrapekit.frontier import PutBack
 from scrapekit.headers import Fields, Headers
 from scrapekit.hosts import UNHEARD, Heard, Turn
 from scrapekit.http import DIRECT, Deadlines, Reply, Sizes, Terms, Way
-from scrapekit.http.cookies import CookieJar
+from scrapekit.http.cookies import CookieJar, cookie_field
 from scrapekit.http.redirect import SEE_OTHER, next_hop
 from scrapekit.origins import MAX_HOPS as ROBOTS_HOPS
 from scrapekit.origins import closes
+from scrapekit.referer import referer_along
 from scrapekit.refresh import Refresh, refresh_of
 from scrapekit.request import Request
 from scrapekit.response import Response
@@ -138,7 +139,7 @@ class Fetcher:
         byte; if it says no, the row is put back.
         """
         limits = turn.host.limits
-        way, headers = self._way_of(request.url, limits), self._outgoing(request, limits.headers)
+        way, headers = self._way_of(request.url, limits), self._outgoing(turn, request)
         began = self._clock()
         try:
             reply = await self._sender.send(
@@ -176,21 +177,33 @@ class Fetcher:
             return Result(put_back=hop, heard=_heard(turn, reply))
         return self._answered(turn, request, reply, began)
 
-    def _outgoing(self, request: Request, limits: Headers) -> Headers:
+    def _outgoing(self, turn: Turn, request: Request) -> Headers:
         """Our own fields, over them those of the host's settings, over them the request's; signed, if we sign."""
+        headers, own = self._base(turn.host.limits.headers), {}
+        if request.headers.raw:
+            headers = headers.updated(request.headers)
+        if referer := _referer(turn, request):
+            own["Referer"] = referer
+        elif headers.get("referer") == "":
+            headers = headers.without("referer")
+        authorization = self._authorization(request.url)
+        if authorization and "authorization" not in request.headers:
+            own["Authorization"] = authorization
+        jar = self.jars.get(request.jar)
+        kept = jar.header(request.url, self._clock()) if jar is not None else None
+        if kept or request.cookies:
+            own["Cookie"] = cookie_field(kept, headers.get("cookie"), request.cookies)
+        if self._sign is not None:
+            return headers.updated(own).updated(self._sign(request.method, request.url))
+        return headers.updated(own) if own else headers
+
+    def _base(self, limits: Headers) -> Headers:
+        """Our own fields, over them those of a host's settings; made once."""
         base = self._by_limits.get(limits)
         if base is None:
             merged = self._headers.updated(limits)
             base = self._by_limits[limits] = Headers([pair for pair in merged.raw if pair[1]])
-        headers = base.updated(request.headers) if request.headers.raw else base
-        authorization = self._authorization(request.url)
-        if authorization and "authorization" not in request.headers:
-            headers = headers.updated({"Authorization": authorization})
-        jar = self.jars.get(request.jar)
-        kept = jar.header(request.url, self._clock()) if jar is not None else None
-        if kept or request.cookies:
-            headers = headers.updated({"Cookie": _cookie_field(kept, headers.get("cookie"), request.cookies)})
-        return headers.updated(self._sign(request.method, request.url)) if self._sign is not None else headers
+        return base
 
     def _terms(self, turn: Turn, request: Request, way: Way) -> Terms:
         """On what terms a turn's request is sent; those that a host's pages have in common are made once."""
@@ -325,10 +338,9 @@ def _heard(turn: Turn, reply: Reply | None, error: FetchError | None = None) -> 
     return Heard(reply.status, reply.headers, reply.wire_bytes, reply.address, error, is_page)
 
 
-def _cookie_field(kept: str | None, written: str | None, own: tuple[tuple[str, str], ...]) -> str:
-    """One Cookie field: the jar's cookies but for those that the request itself has, then these."""
-    pairs = written.split("; ") if written else []
-    pairs += [f"{name}={value}" for name, value in own]
-    names = {pair.partition("=")[0] for pair in pairs}
-    before = [pair for pair in kept.split("; ") if pair.partition("=")[0] not in names] if kept else []
-    return "; ".join(before + pairs)
+def _referer(turn: Turn, request: Request) -> str:
+    """What is told of the page on which a request was found; "" where settings or spider say it themselves."""
+    limits, parent = turn.host.limits, turn.row.request.parent
+    if parent is None or turn.robots_of is not None or "referer" in request.headers or "referer" in limits.headers:
+        return ""
+    return referer_along(limits.referer, parent, turn.row.history, request.url)

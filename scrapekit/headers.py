@@ -73,6 +73,8 @@ class Headers(Mapping[str, str]):
         """These fields with others set over them: a name that is given replaces all of that name."""
         new = tuple(_pairs(fields))
         names = {name.lower() for name, _ in new}
+        if names.isdisjoint(self._index):
+            return Headers([*self.raw, *new])
         return Headers([pair for pair in self.raw if pair[0].lower() not in names] + list(new))
 
     def without(self, *names: str) -> Headers:

@@ -84,9 +84,9 @@ class Request(_Fields):
     turn a GET into a POST. So does ``files=``, alone or with a form: by name a path (read now), bytes, or a tuple of
     file name, path or bytes, and content type; a list is several.
     ``cookies`` are sent with this request alone; ``jar`` names the jar that it shares with others. A higher
-    ``priority`` goes first within its host. ``timeout`` is in seconds, for the whole exchange, and ``max_size`` in bytes
-    of the body; both stand above the settings. ``to_file`` keeps a good answer's body in a file, never in memory: see
-    ``Response.save``. ``depth`` and ``parent`` (a URL) are set by the crawl.
+    ``priority`` goes first within its host. ``timeout`` is in seconds, for the whole exchange, and ``max_size`` in
+    bytes of the body; both stand above the settings. ``to_file`` keeps a good answer's body in a file, never in memory:
+    see ``Response.save``. ``depth`` and ``parent`` (a URL) are set by the crawl.
 
     Raises BadURL, or BadRequest for headers, cookies, meta or a body that cannot be sent or stored.
     """

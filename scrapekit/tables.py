@@ -22,6 +22,7 @@ from scrapekit.errors import BadURL
 from scrapekit.headers import Headers, checked
 from scrapekit.hours import Hours
 from scrapekit.proxies import ProxyList, proxy_list
+from scrapekit.referer import DEFAULT, Policy
 from scrapekit.url import canonical, canonical_host, origin_of, split
 
 #: Bytes of one head, its interim responses counted in. The web's honest heads end near 64 KB; a page that sets 300
@@ -415,6 +416,13 @@ class Limits(Table):
         description="Whether a page that sends its reader on by itself (a Refresh field, or a meta refresh outside of "
         "noscript) is followed like a redirect, after the time that it asks for. One of more than 30 seconds, or to "
         "the page itself, only reloads it and is not.",
+    )
+    referer: Policy = Field(
+        default=DEFAULT,
+        description="What a request tells of the page on which its link was found: its URL within an origin, to others "
+        "the origin alone, from https to http nothing, as browsers do. Less are "
+        '"strict-origin", "origin", "same-origin" and "no-referrer". A request\'s own Referer stands; an empty one is '
+        "not sent.",
     )
     headers: Annotated[Headers, PlainValidator(_headers), PlainSerializer(lambda h: dict(h.raw))] = Field(
         default=Headers(),

@@ -22,7 +22,7 @@ FLOORS = {
     "errors": 1, "headers": 1, "url": 1, "units": 1, "charsets": 1, "prescan": 1, "encoding": 1, "guard": 1,
     "markup": 1, "extract": 1, "links": 1, "request": 1, "requestparts": 1, "response": 1, "item": 1, "stats": 1,
     "private": 1, "structured": 1, "directives": 1, "suffixes": 1, "content": 1, "filename": 1, "refresh": 1,
-    "multipart": 1,
+    "multipart": 1, "referer": 1,
     "sitemap": 2, "sitemaptags": 2, "signing": 2, "tomlfile": 2, "tables": 2, "hostrules": 2, "complaint": 2, "config": 2, "robots": 2, "robotsgroup": 2,
     "throttle": 2, "backoff": 2, "ratelimit": 2, "retry": 2, "spider": 2, "importing": 2,
     "budget": 2, "circuit": 2, "hours": 2, "traps": 2, "reach": 2, "auth": 2, "credentials": 2,

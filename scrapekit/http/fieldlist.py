@@ -9,7 +9,7 @@ import hpack
 
 from scrapekit.headers import Headers
 from scrapekit.http.connection import Asked
-from scrapekit.http.outgoing import ENCODINGS
+from scrapekit.http.outgoing import ending, ordered, parted
 
 _BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 #: Fields that speak of a connection of HTTP/1 (RFC 9113 §8.2.2), or are said otherwise.
@@ -22,8 +22,9 @@ _SECRET: Final = frozenset({"authorization", "cookie"})
 
 
 def fields_of(asked: Asked) -> list[tuple[bytes, bytes]]:
-    """The fields of a request that HTTP/1 could write as well, in their order."""
-    authority, fields = _common(asked.parts.host, asked.headers.raw)
+    """The fields of a request that HTTP/1 could write as well, in the same order."""
+    same, last = parted(asked.headers)
+    authority, fields = _common(asked.parts.host, same)
     first = [
         (b":method", asked.method.encode("ascii")),
         (b":authority", authority),
@@ -31,6 +32,7 @@ def fields_of(asked: Asked) -> list[tuple[bytes, bytes]]:
         # Each one is another: in the table they would only push out what is sent each time.
         hpack.NeverIndexedHeaderTuple(b":path", asked.parts.target.encode("ascii")),
         *fields,
+        *[_field(name.lower(), value) for name, value in ending(last)],
     ]
     if asked.body or asked.method not in _BODYLESS:
         first.append((b"content-length", str(len(asked.body)).encode("ascii")))
@@ -39,12 +41,10 @@ def fields_of(asked: Asked) -> list[tuple[bytes, bytes]]:
 
 @lru_cache(maxsize=1024)
 def _common(host: str, raw: tuple[tuple[str, str], ...]) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-    """The authority and the fields. Cached: a crawl sends the same ones to a host again and again."""
+    """The authority and the fields that stay. Cached: a crawl sends the same ones to a host again and again."""
     headers = Headers(raw)
-    kept = headers.without(*_NOT_SENT)
-    if "accept-encoding" not in kept:
-        kept = Headers([*kept.raw, ("Accept-Encoding", ENCODINGS)])
-    return (headers.get("host") or host).encode(), tuple(_field(name.lower(), value) for name, value in kept.raw)
+    kept = ordered(headers.without(*_NOT_SENT).raw)
+    return (headers.get("host") or host).encode(), tuple(_field(name.lower(), value) for name, value in kept)
 
 
 def _field(name: str, value: str) -> tuple[bytes, bytes]:

@@ -18,15 +18,18 @@ def fields(method="GET", url="https://a.test/p?q=1", headers=(), body=b""):
     return fields_of(Asked(method, b"", split(url), Headers(headers), body))
 
 
-def test_the_first_line_comes_first_then_the_fields_in_their_order():
-    assert [tuple(field) for field in fields(headers={"B": "1", "A": "2", "Accept-Encoding": "br"})] == [
+def test_the_first_line_comes_first_then_the_fields_in_the_order_of_http_1():
+    given = {"Cookie": "c=1", "Referer": "https://a.test/", "B": "1", "A": "2", "Accept-Encoding": "br"}
+    assert [tuple(field) for field in fields(headers=given)] == [
         (b":method", b"GET"),
         (b":authority", b"a.test"),
         (b":scheme", b"https"),
         (b":path", b"/p?q=1"),
+        (b"accept-encoding", b"br"),
         (b"b", b"1"),
         (b"a", b"2"),
-        (b"accept-encoding", b"br"),
+        (b"referer", b"https://a.test/"),
+        (b"cookie", b"c=1"),
     ]
 
 

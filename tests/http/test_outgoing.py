@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from scrapekit import Request, Settings, Spider
+from scrapekit.crawler import prepare_crawl
 from scrapekit.errors import BadRequest
 from scrapekit.headers import Headers
 from scrapekit.http import Proxy
 from scrapekit.http.outgoing import request_bytes
+from scrapekit.testing import FakeNetwork, Page, VirtualClock
 
 
 def test_a_request_begins_with_its_host_and_keeps_the_order_of_its_fields():
@@ -20,7 +23,63 @@ def test_a_request_begins_with_its_host_and_keeps_the_order_of_its_fields():
 
 def test_a_given_host_and_accept_encoding_stand():
     raw = request_bytes("GET", "/", "a.test", Headers([("Accept-Encoding", "identity"), ("host", "b.test")]))
-    assert raw == b"GET / HTTP/1.1\r\nhost: b.test\r\nAccept-Encoding: identity\r\n\r\n"
+    assert raw == b"GET / HTTP/1.1\r\nHost: b.test\r\nAccept-Encoding: identity\r\n\r\n"
+
+
+def test_fields_stand_as_browsers_have_them_whatever_order_the_caller_has():
+    fields = [("cookie", "a=1"), ("x-a", "1"), ("referer", "https://a.test/"), ("accept-encoding", "br"), ("X-B", "2"),
+              ("accept-language", "de"), ("accept", "*/*"), ("if-none-match", '"v"'), ("user-agent", "u")]  # fmt: skip
+    assert request_bytes("POST", "/", "a.test", Headers(fields), b"x") == (
+        b"POST / HTTP/1.1\r\nHost: a.test\r\nUser-Agent: u\r\nAccept: */*\r\nAccept-Language: de\r\n"
+        b'Accept-Encoding: br\r\nx-a: 1\r\nX-B: 2\r\nIf-None-Match: "v"\r\nReferer: https://a.test/\r\n'
+        b"Cookie: a=1\r\nContent-Length: 1\r\n\r\nx"
+    )
+
+
+class Links(Spider):
+    name = "links"
+    start_urls = ["http://a.test/"]
+
+    def parse(self, response):
+        yield from response.follow_all(css="a")
+        if response.url.endswith("/b"):
+            yield Request("http://a.test/c", form={"q": "x"})
+
+
+class Overheard(FakeNetwork):
+    """Keeps what is written, byte by byte."""
+
+    written = b""
+
+    async def dial(self, addresses):
+        stream = await super().dial(addresses)
+        write = stream.write
+
+        async def overheard(data):
+            self.written += data
+            return await write(data)
+
+        stream.write = overheard
+        return stream
+
+
+def test_the_bytes_of_a_crawl(run):
+    front = Page("<a href=/b>b</a>", headers={"Set-Cookie": "sid=1"})
+    network, clock = Overheard({"a.test": {"/robots.txt": 404, "/": front, "/b": "", "/c": ""}}), VirtualClock()
+    settings = Settings().overridden(["identity.contact=bot@example.org", "limits.delay=0"])
+    run(prepare_crawl(Links, settings, network=network, clock=clock).run, clock=clock)
+    ours = (
+        f"Host: a.test\r\nUser-Agent: {settings.user_agent}\r\n"
+        "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+        "Accept-Encoding: gzip, deflate, br, zstd\r\nFrom: bot@example.org\r\n"
+    )
+    assert network.written.decode() == (
+        f"GET /robots.txt HTTP/1.1\r\n{ours}\r\n"
+        f"GET / HTTP/1.1\r\n{ours}\r\n"
+        f"GET /b HTTP/1.1\r\n{ours}Referer: http://a.test/\r\nCookie: sid=1\r\n\r\n"
+        f"POST /c HTTP/1.1\r\n{ours}Content-Type: application/x-www-form-urlencoded\r\n"
+        "Referer: http://a.test/b\r\nCookie: sid=1\r\nContent-Length: 3\r\n\r\nq=x"
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,6 +106,8 @@ def test_content_length_is_ours_and_sent_where_a_body_is_meant(method, body, len
         ("GET", "/", {"X": "a\nb"}),
         ("GET", "/", {"X: y\r\nZ": "a"}),
         ("GET", "/", {"X": "a\0b"}),
+        ("GET", "/", {"Referer": "https://a.test/\r\nX: y"}),
+        ("GET", "/", {"Cookie": "a=1\nX: y"}),
     ],
 )
 def test_what_could_break_out_of_its_line_is_refused(method, target, headers):

@@ -689,9 +689,9 @@ def test_a_request_is_written_as_http2_wants_it(play):
             (b":authority", b"other.test"),
             (b":scheme", b"https"),
             (b":path", b"/p?q=1"),
+            (b"accept-encoding", b"gzip, deflate, br, zstd"),
             (b"x-y", b"a"),
             (b"cookie", b"a=1; b=2"),
-            (b"accept-encoding", b"gzip, deflate, br, zstd"),
             (b"content-length", b"4"),
         ]
 

@@ -291,7 +291,7 @@ class SinkError(ScrapekitError):
 
 
 class Uncommitted(SinkError):
-    """The batch was written to the sinks, but the frontier could not commit it: they must go back to where they were."""
+    """The batch was written to the sinks, but the frontier could not commit it: they must go back to before it."""
 
 
 class SinkShort(SinkError):

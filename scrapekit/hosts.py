@@ -162,7 +162,7 @@ class PastSend:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a killed process did at a host after it had last said how that stands: its sends, what robots.txt it read."""
+    """What a killed process did at a host after it had last said how that stands: sends, robots.txt that it read."""
 
     sends: list[PastSend] = field(default_factory=list)
     origins: dict[str, Origin] = field(default_factory=dict)

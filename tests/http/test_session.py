@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import curio
 import pytest
 
@@ -236,7 +238,7 @@ def test_a_request_that_is_sent_again_keeps_the_delay_too(play):
 
     play(network, main, limits={"delay": 5.0})
     times = [received.at for received in network.log]
-    assert [later - earlier for earlier, later in zip(times, times[1:], strict=False)] == [5.0, 5.0]
+    assert [later - earlier for earlier, later in pairwise(times)] == [5.0, 5.0]
 
 
 def test_cookies_of_the_request_go_before_those_of_the_jar_and_a_written_field_stays(play):

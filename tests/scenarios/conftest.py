@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -11,6 +12,15 @@ from scrapekit.testing import FakeNetwork
 from tests.scenarios.crawling import Crawled, crawl_in_memory
 from tests.scenarios.server import Play
 from tests.scenarios.web import Web
+
+HERE: Final = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of them are played by a server of their own, once for all CPythons."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.server)
 
 
 @pytest.fixture
